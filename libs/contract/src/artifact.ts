@@ -1,0 +1,66 @@
+import { Type, type Static } from 'typebox'
+import { ArtifactId, BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
+
+/** One file that a build left in CanvOS's `build/` directory. */
+export const Artifact = Type.Object(
+  {
+    id: ArtifactId,
+    buildId: BuildId,
+    name: FileName,
+    size: Type.Integer({ minimum: 0, description: 'Size in bytes.' }),
+    sha256: Sha256Hex,
+    mediaType: Type.String({ examples: ['application/x-iso9660-image'] }),
+    createdAt: Timestamp,
+  },
+  {
+    title: 'Artifact',
+    additionalProperties: false,
+    description: 'One file that a build made.',
+    examples: [
+      {
+        id: '01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22',
+        buildId: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
+        name: 'palette-edge-installer.iso',
+        size: 1073741824,
+        sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+        mediaType: 'application/x-iso9660-image',
+        createdAt: '2026-03-14T09:41:07.114Z',
+      },
+    ],
+  },
+)
+
+/** Body of `POST /v1/artifacts/{id}/download-url`. */
+export const DownloadUrlRequest = Type.Object(
+  {
+    ttlSeconds: Type.Integer({
+      minimum: 1,
+      maximum: 604800,
+      default: 3600,
+      description: 'How long the URL is valid, in seconds; a week at the most.',
+    }),
+  },
+  { title: 'DownloadUrlRequest', additionalProperties: false, examples: [{ ttlSeconds: 3600 }] },
+)
+
+/** A URL that needs no credentials until it expires. */
+export const DownloadUrl = Type.Object(
+  {
+    url: Type.String({ format: 'uri', description: 'Signed URL; takes GET and HEAD, and Range.' }),
+    expiresAt: Timestamp,
+  },
+  {
+    title: 'DownloadUrl',
+    additionalProperties: false,
+    examples: [
+      {
+        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?expires=1773484013&signature=…',
+        expiresAt: '2026-03-14T10:26:53.000Z',
+      },
+    ],
+  },
+)
+
+export type Artifact = Static<typeof Artifact>
+export type DownloadUrlRequest = Static<typeof DownloadUrlRequest>
+export type DownloadUrl = Static<typeof DownloadUrl>

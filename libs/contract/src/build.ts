@@ -1,0 +1,128 @@
+import { Type, type Static } from 'typebox'
+import { Artifact } from './artifact.ts'
+import { BuildSpec, BuildTarget, Labels } from './build-spec.ts'
+import { Diagnostic } from './diagnostic.ts'
+import { BuildId, Timestamp } from './identifiers.ts'
+import { CanvosTag } from './release.ts'
+
+/** The states of a build. The last four are ends. */
+export const BuildState = Type.Enum(['queued', 'running', 'succeeded', 'failed', 'canceled', 'timed-out'], {
+  description: 'State of the build; `succeeded`, `failed`, `canceled` and `timed-out` are ends.',
+})
+
+/** Why a build ended without success: the codes of a failure's `type`. */
+export const failures = {
+  'target-failed': 'A target of the Earthfile failed',
+  'engine-failed': 'The build engine ended without naming a failed target',
+  'out-of-memory': 'The build ran out of memory',
+  canceled: 'The build was canceled',
+  'timed-out': 'The build exceeded its time limit',
+  'no-output': 'The build left no files behind',
+  'checksum-mismatch': 'A file does not match the checksum written beside it',
+  'invalid-iso': 'The ISO image is not valid',
+  'canvos-unavailable': 'The CanvOS repository or tag cannot be checked out',
+  'input-unavailable': 'An input of the build is no longer stored',
+  'engine-unavailable': 'The build engine cannot be started',
+  'worker-lost': 'The worker was lost too many times while it ran the build',
+  internal: 'The builder failed unexpectedly',
+} as const satisfies Record<string, string>
+
+export type FailureCode = keyof typeof failures
+
+/** Why a build ended without success, in the shape of a problem. */
+export const BuildFailure = Type.Object(
+  {
+    type: Type.String({ format: 'uri', examples: ['urn:edgesmith:problem:target-failed'] }),
+    title: Type.String(),
+    detail: Type.String({ description: 'What happened and what to do about it.' }),
+    failingTarget: Type.Optional(
+      Type.String({ description: 'The Earthly target that failed.', examples: ['+validate-user-data'] }),
+    ),
+    exitCode: Type.Optional(Type.Integer({ description: 'Exit code of the Earthly client.' })),
+    lastLines: Type.Array(Type.String(), { description: 'The last lines of the log.' }),
+  },
+  { title: 'BuildFailure', additionalProperties: false },
+)
+
+/** Where a running build is. */
+export const BuildProgress = Type.Object(
+  {
+    target: Type.Optional(Type.String({ description: 'The Earthly target that last reported.', examples: ['+build-iso'] })),
+    targetsSeen: Type.Integer({ minimum: 0, description: 'How many targets have reported so far.' }),
+    steps: Type.Integer({ minimum: 0, description: 'How many Earthfile commands have started so far.' }),
+    cachedSteps: Type.Integer({ minimum: 0, description: 'How many of them were answered from the cache.' }),
+  },
+  { title: 'BuildProgress', additionalProperties: false },
+)
+
+/** The record of a build. */
+export const Build = Type.Object(
+  {
+    id: BuildId,
+    state: BuildState,
+    target: BuildTarget,
+    canvos: Type.Object(
+      {
+        tag: CanvosTag,
+        commit: Type.String({ pattern: '^[0-9a-f]{40}$' }),
+      },
+      { additionalProperties: false },
+    ),
+    spec: BuildSpec,
+    arguments: Type.Record(Type.String(), Type.String(), {
+      description: 'The arguments the build gets: those of the `argFile` and of the spec, merged, and those the service adds.',
+    }),
+    labels: Labels,
+    attempt: Type.Integer({ minimum: 1, description: 'How many times the build was asked to run: 1, and 1 more by each retry.' }),
+    createdAt: Timestamp,
+    startedAt: Type.Optional(Timestamp),
+    endedAt: Type.Optional(Timestamp),
+    progress: Type.Optional(BuildProgress),
+    artifacts: Type.Array(Artifact),
+    diagnostics: Type.Array(Diagnostic, { description: 'Warnings and hints about the inputs.' }),
+    failure: Type.Optional(BuildFailure),
+  },
+  { title: 'Build', additionalProperties: false, description: 'The record of a build.' },
+)
+
+/** Query of `GET /v1/builds`. */
+export const ListBuildsQuery = Type.Object(
+  {
+    state: Type.Optional(BuildState),
+    target: Type.Optional(BuildTarget),
+    label: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?=[^\\u0000-\\u001f\\u007f]{0,256}$',
+        description: 'Only builds with this label, `key=value`.',
+        examples: ['site=store-0042'],
+      }),
+    ),
+    limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Builds in a page.' }),
+    cursor: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 128, description: '`nextCursor` of the page before.' }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** One page of builds, newest first. */
+export const BuildPage = Type.Object(
+  {
+    items: Type.Array(Build),
+    nextCursor: Type.Optional(Type.String({ description: 'Cursor of the next page; left out on the last.' })),
+  },
+  { title: 'BuildPage', additionalProperties: false },
+)
+
+/** Answer of `GET /v1/builds/{id}/artifacts`. */
+export const ArtifactList = Type.Object(
+  { items: Type.Array(Artifact) },
+  { title: 'ArtifactList', additionalProperties: false },
+)
+
+export type Build = Static<typeof Build>
+export type BuildState = Static<typeof BuildState>
+export type BuildFailure = Static<typeof BuildFailure>
+export type BuildProgress = Static<typeof BuildProgress>
+export type BuildPage = Static<typeof BuildPage>
+export type ListBuildsQuery = Static<typeof ListBuildsQuery>

@@ -1,0 +1,118 @@
+import { Type, type Static } from 'typebox'
+import { Diagnostic } from './diagnostic.ts'
+
+/**
+ * Every error the API answers, declared once: its code (the end of the problem's `type`), HTTP
+ * status and title. `docs/problems.md` explains each.
+ */
+export const problems = {
+  'malformed-request': { status: 400, title: 'The request cannot be read' },
+  'invalid-parameter': { status: 400, title: 'A parameter of the request is not valid' },
+  unauthorized: { status: 401, title: 'Credentials are missing or not valid' },
+  'invalid-signature': { status: 403, title: 'The signed URL is not valid' },
+  'expired-signature': { status: 403, title: 'The signed URL has expired' },
+  'not-found': { status: 404, title: 'There is no such resource' },
+  'build-not-found': { status: 404, title: 'There is no such build' },
+  'upload-not-found': { status: 404, title: 'There is no such upload' },
+  'artifact-not-found': { status: 404, title: 'There is no such artifact' },
+  'method-not-allowed': { status: 405, title: 'The resource does not take this method' },
+  'not-acceptable': { status: 406, title: 'None of the accepted media types can be answered' },
+  'request-timeout': { status: 408, title: 'The request took too long to arrive' },
+  'state-conflict': { status: 409, title: 'The build is not in a state that allows this' },
+  'idempotency-key-in-use': { status: 409, title: 'A request with this Idempotency-Key is under way' },
+  'content-too-large': { status: 413, title: 'The request is larger than allowed' },
+  'unsupported-media-type': { status: 415, title: 'The media type is not supported here' },
+  'range-not-satisfiable': { status: 416, title: 'The range lies outside the file' },
+  'invalid-body': { status: 422, title: 'The body does not fit its schema' },
+  'empty-file': { status: 422, title: 'The file has no content' },
+  'invalid-input': { status: 422, title: 'The inputs of the build have faults' },
+  'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for a different request' },
+  'header-fields-too-large': { status: 431, title: 'The header fields are too large' },
+  internal: { status: 500, title: 'The service failed unexpectedly' },
+  'upstream-unavailable': { status: 503, title: 'A part of the service cannot be reached' },
+  'shutting-down': { status: 503, title: 'The service is shutting down' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ProblemCode = keyof typeof problems
+
+const typePrefix = 'urn:edgesmith:problem:'
+
+/** The stable `type` URI of a problem code. */
+export function problemType(code: string): string {
+  return `${typePrefix}${code}`
+}
+
+/** RFC 9457 problem details, answered as `application/problem+json` for every error. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({
+      format: 'uri',
+      description: 'Stable identifier of the kind of problem.',
+      examples: ['urn:edgesmith:problem:invalid-input'],
+    }),
+    title: Type.String({ description: 'Short summary of the kind of problem.' }),
+    status: Type.Integer({ minimum: 400, maximum: 599, description: 'HTTP status code.' }),
+    detail: Type.Optional(Type.String({ description: 'What happened here and what to do about it.' })),
+    instance: Type.Optional(
+      Type.String({ description: 'Identifier of this occurrence; the same id is in the service log.' }),
+    ),
+    errors: Type.Optional(
+      Type.Array(Diagnostic, { description: 'Every fault found, not only the first.' }),
+    ),
+  },
+  {
+    title: 'Problem',
+    description: 'RFC 9457 problem details.',
+    examples: [
+      {
+        type: 'urn:edgesmith:problem:invalid-input',
+        title: 'The inputs of the build have faults',
+        status: 422,
+        detail: '1 error: canvos.unknown-tag',
+        errors: [
+          {
+            severity: 'error',
+            code: 'canvos.unknown-tag',
+            message: 'CanvOS has no tag v4.9.999. The newest release is v4.9.36.',
+            source: 'spec',
+            pointer: '/canvos/tag',
+          },
+        ],
+      },
+    ],
+  },
+)
+
+export type Problem = Static<typeof Problem>
+
+/** An error that the API answers as a problem. Thrown anywhere, mapped once in `@edgesmith/service`. */
+export class ProblemError extends Error {
+  override name = 'ProblemError'
+  readonly code: ProblemCode
+  readonly errors: readonly Diagnostic[]
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options: { errors?: readonly Diagnostic[]; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(detail, { cause: options.cause })
+    this.code = code
+    this.errors = options.errors ?? []
+    this.headers = options.headers ?? {}
+  }
+}
+
+/** The problem document of an error. */
+export function toProblem(error: ProblemError, instance?: string): Problem {
+  const { status, title } = problems[error.code]
+  return {
+    type: problemType(error.code),
+    title,
+    status,
+    detail: error.message,
+    ...(instance === undefined ? {} : { instance }),
+    ...(error.errors.length === 0 ? {} : { errors: [...error.errors] }),
+  }
+}

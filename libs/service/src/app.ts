@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
+import { answerClientError, handleProblems } from './problem-handler.ts'
+import { compileValidator } from './request-validation.ts'
+
+/** A Fastify app whose routes take their types from TypeBox schemas. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>
+
+/** A part that a service cannot work without: its name and a check that rejects when it is down. */
+export type Dependency = { readonly name: string; readonly check: () => Promise<void> }
+
+export type AppOptions = {
+  readonly logger: FastifyBaseLogger
+  /** Checked by `GET /readyz`. */
+  readonly dependencies: readonly Dependency[]
+  /** Largest body that is read into memory, in bytes; streamed uploads have limits of their own. */
+  readonly bodyLimit?: number
+}
+
+const Health = Type.Object({ status: Type.Literal('ok') })
+const Readiness = Type.Object({
+  status: Type.Enum(['ready', 'unready']),
+  dependencies: Type.Record(Type.String(), Type.String()),
+})
+
+/**
+ * Makes an app as every service has it: TypeBox schemas, problem+json errors, request ids,
+ * `GET /healthz` (the process answers) and `GET /readyz` (its dependencies do too).
+ */
+export function createApp({ logger, dependencies, bodyLimit = 1024 * 1024 }: AppOptions): App {
+  const app = Fastify({
+    loggerInstance: logger,
+    bodyLimit,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    requestIdLogLabel: 'requestId',
+    return503OnClosing: true,
+    forceCloseConnections: 'idle' as const,
+    routerOptions: { maxParamLength: 256 },
+    clientErrorHandler: answerClientError,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.setValidatorCompiler(compileValidator)
+  handleProblems(app as unknown as FastifyInstance)
+  app.get('/healthz', { schema: { hide: true, response: { 200: Health } }, logLevel: 'warn' }, () => ({
+    status: 'ok' as const,
+  }))
+  app.get('/readyz', { schema: { hide: true, response: { 200: Readiness, 503: Readiness } }, logLevel: 'warn' }, async (_request, reply) => {
+    const results = await Promise.allSettled(dependencies.map((dependency) => dependency.check()))
+    const states = results.map((result, index) => [
+      dependencies[index]?.name ?? '',
+      result.status === 'fulfilled' ? 'ok' : String(result.reason),
+    ])
+    const ready = results.every((result) => result.status === 'fulfilled')
+    return reply.code(ready ? 200 : 503).send({
+      status: ready ? ('ready' as const) : ('unready' as const),
+      dependencies: Object.fromEntries(states) as Record<string, string>,
+    })
+  })
+  return app
+}

@@ -1,0 +1,114 @@
+import { choice, integer, list, optional, text, url, type Environment } from './environment.ts'
+
+/** Variables that several services read under the same names. */
+export const loggingVariables = {
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
+    default: 'info',
+    description: 'Least level of the log lines written to standard output.',
+  }),
+}
+
+/** Where the queue and the state of builds live. */
+export const redisVariables = {
+  REDIS_URL: text({
+    default: 'redis://127.0.0.1:6379',
+    secret: true,
+    description: 'Redis server: `redis://`, `rediss://` or the path of a Unix socket.',
+  }),
+}
+
+/** Where uploads and artifacts live. */
+export const objectStoreVariables = {
+  OBJECT_STORE: choice(['minio', 'directory'], {
+    default: 'minio',
+    description: 'Kind of object store.',
+  }),
+  OBJECT_DIRECTORY: optional(text({ description: 'Directory of the objects, for `OBJECT_STORE=directory`.' })),
+  MINIO_ENDPOINT: url(['http', 'https'], {
+    default: 'http://127.0.0.1:9000',
+    description: 'MinIO or another S3-compatible server.',
+  }),
+  MINIO_ACCESS_KEY: optional(text({ secret: true, description: 'Access key of the object store.' })),
+  MINIO_SECRET_KEY: optional(text({ secret: true, description: 'Secret key of the object store.' })),
+  MINIO_BUCKET: text({ default: 'edgesmith', description: 'Bucket; made when it does not exist.' }),
+}
+
+/** Which CanvOS is built. */
+export const canvosVariables = {
+  CANVOS_REPOSITORY: text({
+    default: 'https://github.com/spectrocloud/CanvOS.git',
+    description: 'Git repository of CanvOS: a URL or a local path.',
+  }),
+  CANVOS_MIRROR_DIRECTORY: text({
+    default: '.edgesmith/canvos.git',
+    description: 'Directory of the local bare mirror of the repository.',
+  }),
+  CANVOS_REFRESH_SECONDS: integer({
+    default: 300,
+    minimum: 0,
+    maximum: 86_400,
+    description: 'Age, in seconds, after which the mirror asks the repository for new tags.',
+  }),
+}
+
+/** Who may call the public API. */
+export const apiTokenVariables = {
+  API_TOKENS: list({
+    default: [],
+    secret: true,
+    description: 'Bearer tokens of the public API; required unless the service listens on loopback only.',
+  }),
+}
+
+/** Who may call the services behind the gateway. */
+export const serviceTokenVariables = {
+  SERVICE_TOKENS: list({
+    default: [],
+    secret: true,
+    description:
+      'Bearer tokens between the services, newest first; required unless the service listens on loopback only.',
+  }),
+}
+
+/** The address a service listens on, under a prefix of its own. */
+export function listenVariables<const Prefix extends string>(
+  prefix: Prefix,
+  port: number,
+): Record<`${Prefix}_HOST`, ReturnType<typeof text>> & Record<`${Prefix}_PORT`, ReturnType<typeof integer>> {
+  return {
+    [`${prefix}_HOST`]: text({ default: '127.0.0.1', description: 'Address to listen on.' }),
+    [`${prefix}_PORT`]: integer({ default: port, minimum: 0, maximum: 65_535, description: 'Port to listen on; 0 takes a free one.' }),
+  } as Record<`${Prefix}_HOST`, ReturnType<typeof text>> & Record<`${Prefix}_PORT`, ReturnType<typeof integer>>
+}
+
+
+/** An object store to open. */
+export type ObjectStoreConfig =
+  | { readonly kind: 'directory'; readonly directory: string }
+  | {
+      readonly kind: 'minio'
+      readonly endpoint: string
+      readonly accessKey: string
+      readonly secretKey: string
+      readonly bucket: string
+    }
+
+/** The object store that the environment names; what is missing for it is added to `faults`. */
+export function toObjectStoreConfig(environment: Environment<typeof objectStoreVariables>, faults: string[]): ObjectStoreConfig {
+  if (environment.OBJECT_STORE === 'directory') {
+    if (environment.OBJECT_DIRECTORY === undefined) {
+      faults.push('OBJECT_DIRECTORY is required with OBJECT_STORE=directory')
+    }
+    return { kind: 'directory', directory: environment.OBJECT_DIRECTORY ?? '' }
+  }
+  for (const name of ['MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'] as const) {
+    if (environment[name] === undefined) faults.push(`${name} is required with OBJECT_STORE=minio`)
+  }
+  return {
+    kind: 'minio',
+    endpoint: environment.MINIO_ENDPOINT,
+    accessKey: environment.MINIO_ACCESS_KEY ?? '',
+    secretKey: environment.MINIO_SECRET_KEY ?? '',
+    bucket: environment.MINIO_BUCKET,
+  }
+}

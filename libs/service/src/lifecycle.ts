@@ -1,0 +1,40 @@
+import { pino, type Logger } from 'pino'
+import type { App } from './app.ts'
+import { ConfigurationError } from './environment.ts'
+
+/** A service that runs until it is disposed of. */
+export type RunningService = AsyncDisposable & { readonly url: string }
+
+/** Makes the logger of a service: JSON lines on standard output, credentials left out. */
+export function createLogger(name: string, level: string): Logger {
+  return pino({ name, level, redact: ['req.headers.authorization', 'req.headers.cookie'] })
+}
+
+/** Listens on an address; answers the URL under which the app is reached. */
+export async function listen(app: App, { host, port }: { host: string; port: number }): Promise<string> {
+  return await app.listen({ host, port, listenTextResolver: (address) => `Listening on ${address}` })
+}
+
+/**
+ * Runs a service until SIGINT or SIGTERM, then closes it within the grace period.
+ * Exit codes: 0 after a clean stop, 78 when the configuration has faults (`EX_CONFIG`), 1 otherwise.
+ */
+export async function runUntilSignal(
+  start: () => Promise<RunningService>,
+  { graceMs = 30_000 }: { graceMs?: number } = {},
+): Promise<void> {
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { resolve() })
+  })
+  try {
+    await using _service = await start()
+    await stopped
+    setTimeout(() => {
+      process.stderr.write(`The service did not stop within ${graceMs} ms.\n`)
+      process.exit(1)
+    }, graceMs).unref()
+  } catch (error) {
+    process.stderr.write(error instanceof ConfigurationError ? `${error.message}\n` : `${String(error instanceof Error ? error.stack : error)}\n`)
+    process.exitCode = error instanceof ConfigurationError ? 78 : 1
+  }
+}

@@ -1,0 +1,98 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ProblemError, problems, toProblem, type ProblemCode } from '@edgesmith/contract/problem'
+import { toDiagnostics } from './request-validation.ts'
+
+/** Fastify's own errors that are the client's doing, by their code. */
+const byFastifyCode: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'content-too-large',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'malformed-request',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'malformed-request',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'malformed-request',
+  FST_REQ_FILE_TOO_LARGE: 'content-too-large',
+  FST_PARTS_LIMIT: 'content-too-large',
+  FST_FILES_LIMIT: 'content-too-large',
+  FST_FIELDS_LIMIT: 'content-too-large',
+  FST_INVALID_MULTIPART_CONTENT_TYPE: 'unsupported-media-type',
+}
+
+const byStatus: Readonly<Record<number, ProblemCode>> = {
+  400: 'malformed-request',
+  404: 'not-found',
+  405: 'method-not-allowed',
+  406: 'not-acceptable',
+  408: 'request-timeout',
+  413: 'content-too-large',
+  414: 'malformed-request',
+  415: 'unsupported-media-type',
+  416: 'range-not-satisfiable',
+  431: 'header-fields-too-large',
+  503: 'shutting-down',
+}
+
+/** The problem behind any error that a request handler threw. */
+export function asProblemError(error: FastifyError | ProblemError): ProblemError {
+  if (error instanceof ProblemError) return error
+  if (error.validation !== undefined) {
+    const inBody = error.validationContext === 'body'
+    return new ProblemError(
+      inBody ? 'invalid-body' : 'invalid-parameter',
+      `The ${error.validationContext ?? 'request'} has faults: ${error.message}`,
+      { errors: toDiagnostics(error.validation), cause: error },
+    )
+  }
+  const code = byFastifyCode[error.code] ?? byStatus[error.statusCode ?? 500]
+  if (code !== undefined) return new ProblemError(code, error.message, { cause: error })
+  return new ProblemError('internal', 'The request failed; the service log has the reason under this instance.', { cause: error })
+}
+
+function sendProblem(error: FastifyError | ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = asProblemError(error)
+  const { status } = problems[problem.code]
+  if (status >= 500) request.log.error({ err: error }, problem.message)
+  else request.log.info({ code: problem.code, errors: problem.errors }, problem.message)
+  return reply
+    .code(status)
+    .headers(problem.headers)
+    .type('application/problem+json')
+    .serializer(JSON.stringify)
+    .send(toProblem(problem, `urn:edgesmith:request:${request.id}`))
+}
+
+/** What Node's HTTP parser refuses before there is a request, by the code of its error. */
+const byParserCode: Readonly<Record<string, ProblemCode>> = {
+  HPE_HEADER_OVERFLOW: 'header-fields-too-large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+}
+
+/** Answers what cannot be parsed as HTTP with a problem, and closes the connection. */
+export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const problem = toProblem(
+    new ProblemError(byParserCode[error.code ?? ''] ?? 'malformed-request', 'The request is not HTTP as this service takes it.'),
+  )
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+/** Answers every error of an app as problem+json (RFC 9457). The one place that maps errors. */
+export function handleProblems(app: FastifyInstance): void {
+  app.setErrorHandler<FastifyError | ProblemError>(sendProblem)
+  app.setNotFoundHandler((request, reply) => {
+    const methods = (['GET', 'POST', 'DELETE', 'HEAD', 'PATCH', 'PUT'] as const).filter((method) =>
+      app.findRoute({ url: request.url.split('?')[0] ?? '', method }) !== null,
+    )
+    const problem =
+      methods.length > 0
+        ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, { headers: { allow: methods.join(', ') } })
+        : new ProblemError('not-found', `There is nothing at ${request.method} ${request.url.slice(0, 200)}.`)
+    return sendProblem(problem, request, reply)
+  })
+}

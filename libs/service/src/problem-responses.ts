@@ -1,0 +1,24 @@
+import { Problem, problems, type ProblemCode } from '@edgesmith/contract/problem'
+import type { TSchema } from 'typebox'
+
+type ProblemResponse = { description: string; content: { 'application/problem+json': { schema: TSchema } } }
+
+/**
+ * The `response` schemas of the problems a route can answer, by status; what every route can answer
+ * (401, 500, 503) is included.
+ */
+export function problemResponses(...codes: ProblemCode[]): Record<string, ProblemResponse> {
+  const byStatus = new Map<number, string[]>()
+  for (const code of [...codes, 'unauthorized', 'internal', 'upstream-unavailable'] as ProblemCode[]) {
+    const { status, title } = problems[code]
+    byStatus.set(status, [...(byStatus.get(status) ?? []), `${title} (\`${code}\`).`])
+  }
+  return Object.fromEntries(
+    [...byStatus]
+      .sort(([a], [b]) => a - b)
+      .map(([status, titles]) => [
+        String(status),
+        { description: titles.join(' '), content: { 'application/problem+json': { schema: Problem } } },
+      ]),
+  )
+}

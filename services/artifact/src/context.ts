@@ -1,0 +1,10 @@
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { ArtifactConfig } from './config.ts'
+
+/** What the artifact service's routes work with. */
+export type ArtifactContext = {
+  readonly config: ArtifactConfig
+  readonly store: ObjectStore
+  /** Start of every signed URL. Known only once the service listens, where no public URL is configured. */
+  readonly publicUrl: () => string
+}

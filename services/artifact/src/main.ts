@@ -1,0 +1,5 @@
+import { runUntilSignal } from '@edgesmith/service/lifecycle'
+import { readEnv, toConfig } from './config.ts'
+import { startArtifact } from './service.ts'
+
+await runUntilSignal(() => startArtifact(toConfig(readEnv())))

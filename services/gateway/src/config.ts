@@ -1,0 +1,75 @@
+import {
+  apiTokenVariables,
+  listenVariables,
+  loggingVariables,
+  objectStoreVariables,
+  redisVariables,
+  serviceTokenVariables,
+  toObjectStoreConfig,
+  type ObjectStoreConfig,
+} from '@edgesmith/service/common-variables'
+import { ConfigurationError, integer, readEnvironment, url, type Environment } from '@edgesmith/service/environment'
+import { listenFaults } from '@edgesmith/service/listen-policy'
+
+/** The environment variables of the gateway. */
+export const gatewayVariables = {
+  ...loggingVariables,
+  ...listenVariables('GATEWAY', 8080),
+  ...apiTokenVariables,
+  ...serviceTokenVariables,
+  ...redisVariables,
+  ...objectStoreVariables,
+  VALIDATION_URL: url(['http', 'https'], { default: 'http://127.0.0.1:8081', description: 'The validation service.' }),
+  ARTIFACT_URL: url(['http', 'https'], { default: 'http://127.0.0.1:8083', description: 'The artifact service.' }),
+  UPLOAD_LIMIT_BYTES: integer({
+    default: 64 * 1024 ** 3,
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Largest uploaded file, in bytes.',
+  }),
+  BUILD_TIMEOUT_SECONDS: integer({
+    default: 7200,
+    minimum: 1,
+    maximum: 86_400,
+    description: 'Time limit of a build whose spec sets none, in seconds.',
+  }),
+}
+
+export type GatewayConfig = {
+  readonly logLevel: string
+  readonly host: string
+  readonly port: number
+  readonly apiTokens: readonly string[]
+  readonly serviceTokens: readonly string[]
+  readonly redisUrl: string
+  readonly objectStore: ObjectStoreConfig
+  readonly validationUrl: string
+  readonly artifactUrl: string
+  readonly uploadLimitBytes: number
+  readonly buildTimeoutSeconds: number
+}
+
+/** Reads the gateway's environment. @throws ConfigurationError naming every fault. */
+export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof gatewayVariables> {
+  return readEnvironment(gatewayVariables, source)
+}
+
+/** The gateway's configuration. @throws ConfigurationError naming every fault. */
+export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConfig {
+  const faults = listenFaults('GATEWAY_HOST', env.GATEWAY_HOST, env.API_TOKENS)
+  const objectStore = toObjectStoreConfig(env, faults)
+  if (faults.length > 0) throw new ConfigurationError(faults)
+  return {
+    logLevel: env.LOG_LEVEL,
+    host: env.GATEWAY_HOST,
+    port: env.GATEWAY_PORT,
+    apiTokens: env.API_TOKENS,
+    serviceTokens: env.SERVICE_TOKENS,
+    redisUrl: env.REDIS_URL,
+    objectStore,
+    validationUrl: env.VALIDATION_URL,
+    artifactUrl: env.ARTIFACT_URL,
+    uploadLimitBytes: env.UPLOAD_LIMIT_BYTES,
+    buildTimeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
+  }
+}

@@ -1,0 +1,5 @@
+import { runUntilSignal } from '@edgesmith/service/lifecycle'
+import { readEnv, toConfig } from './config.ts'
+import { startGateway } from './service.ts'
+
+await runUntilSignal(() => startGateway(toConfig(readEnv())))

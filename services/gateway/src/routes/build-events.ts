@@ -1,0 +1,102 @@
+import { PassThrough, Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { BuildEvent } from '@edgesmith/contract/event'
+import { BuildId } from '@edgesmith/contract/identifiers'
+import type { App } from '@edgesmith/service/app'
+import { problemResponses } from '@edgesmith/service/problem-responses'
+import { Type } from 'typebox'
+import type { GatewayContext } from '../context.ts'
+
+const Params = Type.Object({ id: BuildId })
+
+/** How often a silent event stream shows that it is alive, in milliseconds. */
+const heartbeatMs = 15_000
+
+/** `GET /v1/builds/{id}/events` and `GET /v1/builds/{id}/logs`. */
+export function buildEventRoutes(app: App, { builds, events }: GatewayContext): void {
+  app.get(
+    '/v1/builds/:id/events',
+    {
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'streamBuildEvents',
+        tags: ['builds'],
+        summary: "Follow a build's events",
+        description:
+          'Server-sent events: first all there were, then each as it happens, until the build ends. Send the id of the last event seen as `Last-Event-ID` to go on after it without loss.',
+        params: Params,
+        headers: Type.Object({
+          'last-event-id': Type.Optional(Type.String({ maxLength: 64, description: 'Id of the last event seen.' })),
+        }),
+        response: {
+          200: {
+            description: 'The events. Each has an `id`, an `event` (`state`, `progress` or `log`) and JSON `data`.',
+            content: { 'text/event-stream': { schema: Type.Unsafe<Readable>(BuildEvent) } },
+          },
+          ...problemResponses('invalid-parameter', 'build-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = await builds.get(request.params.id)
+      const gone = new AbortController()
+      reply.raw.once('close', () => { gone.abort() })
+      const after = request.headers['last-event-id']
+      const history = events.read(id, { follow: true, signal: gone.signal, ...(after === undefined ? {} : { after }) })
+      const first = await history.next()
+
+      const stream = new PassThrough()
+      const heartbeat = setInterval(() => stream.write(': alive\n\n'), heartbeatMs)
+      pipeline(toServerSentEvents(first, history), stream)
+        .catch((error: unknown) => {
+          if (!gone.signal.aborted) request.log.error({ err: error }, 'The event stream broke off.')
+        })
+        .finally(() => { clearInterval(heartbeat) })
+      return reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' }).send(stream)
+    },
+  )
+
+  app.get(
+    '/v1/builds/:id/logs',
+    {
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'getBuildLog',
+        tags: ['builds'],
+        summary: "Read a build's log",
+        description: 'The whole log so far, as text; with `follow=true` the answer goes on until the build ends.',
+        params: Params,
+        querystring: Type.Object(
+          { follow: Type.Boolean({ default: false, description: 'Go on with the log as it grows.' }) },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: { description: 'The log.', content: { 'text/plain': { schema: Type.Unsafe<Readable>(Type.String()) } } },
+          ...problemResponses('invalid-parameter', 'build-not-found'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { id } = await builds.get(request.params.id)
+      const gone = new AbortController()
+      reply.raw.once('close', () => { gone.abort() })
+      const log = events.readLog(id, { follow: request.query.follow, signal: gone.signal })
+      return reply.type('text/plain; charset=utf-8').send(Readable.from(log))
+    },
+  )
+}
+
+type SentEvent = { id: string; event: BuildEvent }
+
+async function* toServerSentEvents(
+  first: IteratorResult<SentEvent, unknown>,
+  rest: AsyncIterable<SentEvent>,
+): AsyncGenerator<string> {
+  if (first.done === true) return
+  yield serverSentEvent(first.value)
+  for await (const sent of rest) yield serverSentEvent(sent)
+}
+
+function serverSentEvent({ id, event }: SentEvent): string {
+  return `id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+}

@@ -1,0 +1,164 @@
+import { ArtifactList, Build, BuildPage, ListBuildsQuery } from '@edgesmith/contract/build'
+import { BuildId } from '@edgesmith/contract/identifiers'
+import type { App } from '@edgesmith/service/app'
+import { problemResponses } from '@edgesmith/service/problem-responses'
+import { Type } from 'typebox'
+import { cancel, retry } from '@edgesmith/builds/build-commands'
+import type { GatewayContext } from '../context.ts'
+import { readSubmission } from '../intake.ts'
+import { submissionBody, withoutBodyValidation } from '../submission-form.ts'
+import { deleteBuild, submitBuild } from '../submit.ts'
+
+const Params = Type.Object({ id: BuildId })
+const asJson = (schema: object, description: string) => ({ description, content: { 'application/json': { schema } } })
+
+/** The routes of `/v1/builds`, but for events and logs. */
+export function buildRoutes(app: App, context: GatewayContext): void {
+  const { builds, queue } = context
+
+  app.post(
+    '/v1/builds',
+    {
+      validatorCompiler: withoutBodyValidation,
+      schema: {
+        operationId: 'createBuild',
+        tags: ['builds'],
+        summary: 'Ask for a build',
+        description:
+          'Checks the build spec and its inputs and queues the build. The body is the spec as JSON or YAML, referring to uploads, or a form with a part `spec` and the files as parts named by role, in any order. The answer to a request that is repeated with the same `Idempotency-Key` is the build of the first.',
+        headers: Type.Object({
+          'idempotency-key': Type.Optional(
+            Type.String({ minLength: 1, maxLength: 255, pattern: '^[!-~]+$', description: 'Makes repeating the request safe, for 24 hours.' }),
+          ),
+        }),
+        body: submissionBody,
+        response: {
+          202: {
+            ...asJson(Build, 'The build is queued.'),
+            headers: { Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' } },
+          },
+          ...problemResponses(
+            'malformed-request',
+            'invalid-parameter',
+            'idempotency-key-in-use',
+            'content-too-large',
+            'unsupported-media-type',
+            'invalid-body',
+            'invalid-input',
+            'idempotency-key-reused',
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      await using submission = await readSubmission(request, { store: context.store, uploadLimitBytes: context.config.uploadLimitBytes })
+      const { build, replayed } = await submitBuild(context, submission, request.headers['idempotency-key'])
+      return reply
+        .code(202)
+        .header('location', `/v1/builds/${build.id}`)
+        .headers(replayed ? { 'idempotent-replayed': 'true' } : {})
+        .send(build)
+    },
+  )
+
+  app.get(
+    '/v1/builds',
+    {
+      schema: {
+        operationId: 'listBuilds',
+        tags: ['builds'],
+        summary: 'List builds, newest first',
+        querystring: ListBuildsQuery,
+        response: { 200: asJson(BuildPage, 'A page of builds.'), ...problemResponses('invalid-parameter') },
+      },
+    },
+    (request) => builds.list(request.query),
+  )
+
+  app.get(
+    '/v1/builds/:id',
+    {
+      schema: {
+        operationId: 'getBuild',
+        tags: ['builds'],
+        summary: 'Tell about a build',
+        params: Params,
+        response: { 200: asJson(Build, 'The build.'), ...problemResponses('invalid-parameter', 'build-not-found') },
+      },
+    },
+    (request) => builds.get(request.params.id),
+  )
+
+  app.post(
+    '/v1/builds/:id/cancel',
+    {
+      schema: {
+        operationId: 'cancelBuild',
+        tags: ['builds'],
+        summary: 'Cancel a build',
+        description:
+          'A queued build is canceled at once. A running one is stopped and becomes `canceled` when its containers are gone. Canceling a canceled build changes nothing.',
+        params: Params,
+        response: { 202: asJson(Build, 'The build is, or is about to be, canceled.'), ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict') },
+      },
+    },
+    async (request, reply) => reply.code(202).send(await cancel(builds, queue, request.params.id)),
+  )
+
+  app.post(
+    '/v1/builds/:id/retry',
+    {
+      schema: {
+        operationId: 'retryBuild',
+        tags: ['builds'],
+        summary: 'Run a build again that ended without success',
+        params: Params,
+        response: {
+          202: {
+            ...asJson(Build, 'The build is queued again.'),
+            headers: { Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' } },
+          },
+          ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const build = await retry(builds, queue, request.params.id)
+      return reply.code(202).header('location', `/v1/builds/${build.id}`).send(build)
+    },
+  )
+
+  app.delete(
+    '/v1/builds/:id',
+    {
+      schema: {
+        operationId: 'deleteBuild',
+        tags: ['builds'],
+        summary: 'Delete an ended build with its artifacts and log',
+        params: Params,
+        response: {
+          204: { description: 'The build is gone.', type: 'null' },
+          ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
+        },
+      },
+    },
+    async (request, reply) => {
+      await deleteBuild(context, request.params.id)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/v1/builds/:id/artifacts',
+    {
+      schema: {
+        operationId: 'listBuildArtifacts',
+        tags: ['artifacts'],
+        summary: 'List the files a build made',
+        params: Params,
+        response: { 200: asJson(ArtifactList, 'The artifacts.'), ...problemResponses('invalid-parameter', 'build-not-found') },
+      },
+    },
+    async (request) => ({ items: (await builds.get(request.params.id)).artifacts }),
+  )
+}

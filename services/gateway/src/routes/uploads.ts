@@ -1,0 +1,87 @@
+import type { Readable } from 'node:stream'
+import type { FastifyRequest } from 'fastify'
+import { ContentId, FileName, fileNamePattern } from '@edgesmith/contract/identifiers'
+import { ProblemError } from '@edgesmith/contract/problem'
+import { Upload } from '@edgesmith/contract/upload'
+import type { App } from '@edgesmith/service/app'
+import { problemResponses } from '@edgesmith/service/problem-responses'
+import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/uploads'
+import { Type } from 'typebox'
+import type { GatewayContext } from '../context.ts'
+
+/** `POST /v1/uploads` and `GET /v1/uploads/{id}`. */
+export function uploadRoutes(app: App, { store, config }: GatewayContext): void {
+  app.post(
+    '/v1/uploads',
+    {
+      schema: {
+        operationId: 'createUpload',
+        tags: ['uploads'],
+        summary: 'Store a file',
+        description:
+          'Streams one file into the store: as the raw body (`curl --data-binary @file -H "Content-Type: application/octet-stream"` or `curl -T file -X POST`) or as the one file part of a form (`curl -F file=@file`). The same content twice is one object and has the same id.',
+        consumes: ['application/octet-stream', 'multipart/form-data'],
+        querystring: Type.Object({ fileName: Type.Optional(FileName) }, { additionalProperties: false }),
+        response: {
+          201: { description: 'The file is stored.', content: { 'application/json': { schema: Upload } } },
+          200: { description: 'The same content was stored before.', content: { 'application/json': { schema: Upload } } },
+          ...problemResponses('malformed-request', 'invalid-parameter', 'content-too-large', 'unsupported-media-type', 'invalid-body', 'empty-file'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { content, fileName } = await readFile(request)
+      const name = request.query.fileName ?? fileName
+      const staged = await stageUpload(store, content, { limitBytes: config.uploadLimitBytes }).catch((error: unknown) => {
+        request.raw.resume()
+        throw error
+      })
+      const { upload, created } = await commitUpload(store, staged, name === undefined ? {} : { fileName: name })
+      return reply.code(created ? 201 : 200).header('location', `/v1/uploads/${upload.id}`).send(upload)
+    },
+  )
+
+  app.get(
+    '/v1/uploads/:id',
+    {
+      schema: {
+        operationId: 'getUpload',
+        tags: ['uploads'],
+        summary: 'Tell about an upload',
+        params: Type.Object({ id: ContentId }),
+        response: {
+          200: { description: 'The upload.', content: { 'application/json': { schema: Upload } } },
+          ...problemResponses('invalid-parameter', 'upload-not-found'),
+        },
+      },
+    },
+    async (request) => {
+      const found = await findUpload(store, request.params.id)
+      if (found === undefined) throw new ProblemError('upload-not-found', `There is no upload ${request.params.id}.`)
+      return found.upload
+    },
+  )
+}
+
+async function readFile(request: FastifyRequest): Promise<{ content: Readable; fileName: string | undefined }> {
+  if (!request.isMultipart()) {
+    const { body } = request
+    if (body === undefined || body === null) throw new ProblemError('empty-file', 'The request has no body: send the bytes of the file.')
+    return { content: body as Readable, fileName: undefined }
+  }
+  const part = await request.file()
+  if (part === undefined) {
+    throw new ProblemError('invalid-body', 'The form has no file part.', {
+      errors: [
+        {
+          severity: 'error',
+          code: 'multipart.missing-part',
+          message: 'Send the file as a part with a file name, for example with `curl -F file=@core.tar.zst`.',
+          source: 'spec',
+          pointer: '/file',
+        },
+      ],
+    })
+  }
+  return { content: part.file, fileName: fileNamePattern.test(part.filename) ? part.filename : undefined }
+}

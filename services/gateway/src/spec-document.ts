@@ -1,0 +1,43 @@
+import { BuildSpec } from '@edgesmith/contract/build-spec'
+import { ProblemError } from '@edgesmith/contract/problem'
+import { schemaFaults } from '@edgesmith/service/request-validation'
+import type { Static } from 'typebox'
+import { LineCounter, parseDocument } from 'yaml'
+
+/** Most bytes a build spec may have. */
+export const specLimitBytes = 1024 * 1024
+
+/**
+ * Parses a build spec written in JSON or YAML (1.2, of which JSON is a part).
+ * @throws ProblemError `malformed-request` with line and column when it cannot be parsed.
+ */
+export function parseSpec(text: string): unknown {
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true })
+  if (document.errors.length > 0) {
+    throw new ProblemError('malformed-request', 'The build spec is neither JSON nor YAML.', {
+      errors: document.errors.map((error) => {
+        const { line, col } = lineCounter.linePos(error.pos[0])
+        return { severity: 'error', code: 'spec.syntax', message: error.message, source: 'spec', line, column: col }
+      }),
+    })
+  }
+  try {
+    return document.toJS({ maxAliasCount: 100 })
+  } catch (error) {
+    throw new ProblemError('malformed-request', `The build spec cannot be read: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+/**
+ * The build spec in a parsed document; an empty document is an empty spec.
+ * @throws ProblemError `invalid-body` with every fault and the JSON Pointer to it.
+ */
+export function checkSpec(value: unknown): Static<typeof BuildSpec> {
+  const spec = value ?? {}
+  const errors = schemaFaults(BuildSpec, spec)
+  if (errors.length > 0) {
+    throw new ProblemError('invalid-body', `The build spec has ${errors.length === 1 ? 'a fault' : `${errors.length} faults`}.`, { errors })
+  }
+  return spec as Static<typeof BuildSpec>
+}

@@ -1,0 +1,37 @@
+import { BuildSpec } from '@edgesmith/contract/build-spec'
+import { compileValidator } from '@edgesmith/service/request-validation'
+import { Type } from 'typebox'
+
+const file = (description: string) => Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream', description })
+const files = (description: string) => Type.Array(file(description), { description })
+
+/** The parts of the form that `POST /v1/builds` and `POST /v1/validations` take. */
+export const SubmissionForm = Type.Object(
+  {
+    spec: BuildSpec,
+    userData: Type.Optional(file('The `user-data` file: cloud-config YAML.')),
+    argFile: Type.Optional(file('A CanvOS `.arg` file.')),
+    contentBundle: Type.Optional(files('A content bundle; repeatable.')),
+    clusterDefinition: Type.Optional(file('A cluster definition exported from Palette, `.tgz`.')),
+    edgeCustomConfig: Type.Optional(file('The `.edge-custom-config.yaml` that embeds a public key.')),
+    cert: Type.Optional(files('A PEM certificate for a proxy or a registry; repeatable.')),
+    localUi: Type.Optional(file('The `local-ui.tar` of the Local UI.')),
+  },
+  { title: 'SubmissionForm', additionalProperties: false },
+)
+
+/** The body of a submission: its JSON or YAML form, and its multipart form. */
+export const submissionBody = {
+  content: {
+    'application/json': { schema: BuildSpec },
+    'application/yaml': { schema: BuildSpec },
+    'multipart/form-data': { schema: SubmissionForm },
+  },
+}
+
+/**
+ * A route's validator compiler that leaves the body to `readSubmission`, which checks the spec in
+ * either form with the same schema.
+ */
+export const withoutBodyValidation: typeof compileValidator = (route) =>
+  route.httpPart === 'body' ? () => true : compileValidator(route)

@@ -1,0 +1,55 @@
+import type { CanvosReleases } from '@edgesmith/contract/release'
+import { ProblemError, problems, type Problem, type ProblemCode } from '@edgesmith/contract/problem'
+import type { ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
+import type { Dependency } from '@edgesmith/service/app'
+import { request } from 'undici'
+
+/** The gateway's side of the validation service. */
+export class ValidationClient {
+  readonly #baseUrl: string
+  readonly #headers: Record<string, string>
+
+  constructor(baseUrl: string, serviceToken: string | undefined) {
+    this.#baseUrl = baseUrl
+    this.#headers = serviceToken === undefined ? {} : { authorization: `Bearer ${serviceToken}` }
+  }
+
+  /** Diagnoses a build spec and its stored inputs. @throws ProblemError `upstream-unavailable`. */
+  async validate(body: ValidationRequest): Promise<ValidationResult> {
+    return (await this.#call('POST', '/internal/validations', body)) as ValidationResult
+  }
+
+  /** The CanvOS tags that can be built. @throws ProblemError `upstream-unavailable`. */
+  async releases(): Promise<CanvosReleases> {
+    return (await this.#call('GET', '/internal/canvos/releases')) as CanvosReleases
+  }
+
+  readonly dependency: Dependency = {
+    name: 'validation',
+    check: async () => {
+      await this.#call('GET', '/healthz')
+    },
+  }
+
+  async #call(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
+    const response = await request(`${this.#baseUrl}${path}`, {
+      method,
+      headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      body: body === undefined ? null : JSON.stringify(body),
+    }).catch((error: unknown) => {
+      throw new ProblemError('upstream-unavailable', 'The validation service cannot be reached; try again shortly.', {
+        headers: { 'retry-after': '5' },
+        cause: error,
+      })
+    })
+    const answer: unknown = await response.body.json()
+    if (response.statusCode < 300) return answer
+    throw asProblemError(answer as Problem)
+  }
+}
+
+function asProblemError({ type, detail, errors }: Problem): ProblemError {
+  const code = type.slice(type.lastIndexOf(':') + 1)
+  const known = code in problems && code !== 'unauthorized' ? (code as ProblemCode) : 'internal'
+  return new ProblemError(known, detail ?? type, errors === undefined ? {} : { errors })
+}

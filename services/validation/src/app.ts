@@ -1,0 +1,25 @@
+import { createApp, type App } from '@edgesmith/service/app'
+import { bearerTokenCheck } from '@edgesmith/service/bearer-token'
+import type { FastifyBaseLogger } from 'fastify'
+import type { ValidationContext } from './context.ts'
+import { canvosRoutes } from './routes/canvos.ts'
+import { validationRoutes } from './routes/validations.ts'
+
+/** Most bytes a validation request may have: a build spec, and where its inputs are. */
+const bodyLimit = 4 * 1024 * 1024
+
+/** Makes the validation service's app. Only the gateway calls it. */
+export function createValidationApp(context: ValidationContext, logger: FastifyBaseLogger): App {
+  const app = createApp({
+    logger,
+    bodyLimit,
+    dependencies: [{ name: 'object-store', check: () => context.store.check() }],
+  })
+  const checkToken = bearerTokenCheck(context.config.serviceTokens)
+  app.addHook('onRequest', async (request) => {
+    if (request.url.startsWith('/internal/')) checkToken(request.headers.authorization)
+  })
+  validationRoutes(app, context)
+  canvosRoutes(app, context)
+  return app
+}

@@ -1,0 +1,61 @@
+import {
+  canvosVariables,
+  listenVariables,
+  loggingVariables,
+  objectStoreVariables,
+  serviceTokenVariables,
+  toObjectStoreConfig,
+  type ObjectStoreConfig,
+} from '@edgesmith/service/common-variables'
+import { ConfigurationError, optional, readEnvironment, text, type Environment } from '@edgesmith/service/environment'
+import { listenFaults } from '@edgesmith/service/listen-policy'
+
+/** The environment variables of the validation service. */
+export const validationVariables = {
+  ...loggingVariables,
+  ...listenVariables('VALIDATION', 8081),
+  ...serviceTokenVariables,
+  ...objectStoreVariables,
+  ...canvosVariables,
+  DEFAULT_ARG_FILE: optional(
+    text({
+      description:
+        'An `.arg` file whose arguments every build gets unless its own set them, as for a registry mirror (`SPECTRO_PUB_REPO`).',
+    }),
+  ),
+}
+
+export type ValidationConfig = {
+  readonly logLevel: string
+  readonly host: string
+  readonly port: number
+  readonly serviceTokens: readonly string[]
+  readonly objectStore: ObjectStoreConfig
+  readonly canvos: { readonly repository: string; readonly mirrorDirectory: string; readonly refreshMs: number }
+  readonly defaultArgFile: string | undefined
+}
+
+/** Reads the validation service's environment. @throws ConfigurationError naming every fault. */
+export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof validationVariables> {
+  return readEnvironment(validationVariables, source)
+}
+
+/** The validation service's configuration. @throws ConfigurationError naming every fault. */
+export function toConfig(env: Environment<typeof validationVariables>): ValidationConfig {
+  const faults = listenFaults('VALIDATION_HOST', env.VALIDATION_HOST, env.SERVICE_TOKENS)
+  const objectStore = toObjectStoreConfig(env, faults)
+  if (faults.length > 0) throw new ConfigurationError(faults)
+  return {
+    logLevel: env.LOG_LEVEL,
+    host: env.VALIDATION_HOST,
+    port: env.VALIDATION_PORT,
+    serviceTokens: env.SERVICE_TOKENS,
+    objectStore,
+    canvos: {
+      repository: env.CANVOS_REPOSITORY,
+      mirrorDirectory: env.CANVOS_MIRROR_DIRECTORY,
+      refreshMs: env.CANVOS_REFRESH_SECONDS * 1000,
+    },
+    defaultArgFile: env.DEFAULT_ARG_FILE,
+  }
+}
