@@ -33,9 +33,13 @@ function withNamedSchemas(document: JsonObject): JsonObject {
     if (Array.isArray(value)) return value.map(refer)
     if (typeof value !== 'object' || value === null) return value
     const { title, ...rest } = value as JsonObject
-    const entries = Object.entries(rest).map(([key, item]) => [key, key === 'examples' || key === 'example' ? item : refer(item)])
+    const entries = Object.entries(rest).map(([key, item]) => [
+      key,
+      key === 'examples' || key === 'example' ? item : refer(item),
+    ])
     const schema = Object.fromEntries(entries) as JsonObject
-    if (typeof title !== 'string' || !isSchema(rest)) return title === undefined ? schema : { title, ...schema }
+    if (typeof title !== 'string' || !isSchema(rest))
+      return title === undefined ? schema : { title, ...schema }
     schemas[title] = schema
     return { $ref: `#/components/schemas/${title}` }
   }

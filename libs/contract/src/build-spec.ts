@@ -42,7 +42,12 @@ export const BuildInputs = Type.Object(
 export const Labels = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$' }),
   Type.String({ maxLength: 256, pattern: '^[^\\u0000-\\u001f\\u007f]*$' }),
-  { additionalProperties: false, maxProperties: 32, description: 'Labels to find builds by.', examples: [{ site: 'store-0042' }] },
+  {
+    additionalProperties: false,
+    maxProperties: 32,
+    description: 'Labels to find builds by.',
+    examples: [{ site: 'store-0042' }],
+  },
 )
 
 /** What a client asks for. */
@@ -51,7 +56,10 @@ export const BuildSpec = Type.Object(
     canvos: Type.Optional(
       Type.Object(
         { tag: Type.Optional(CanvosTag) },
-        { additionalProperties: false, description: 'The CanvOS tag to build; the newest release when left out.' },
+        {
+          additionalProperties: false,
+          description: 'The CanvOS tag to build; the newest release when left out.',
+        },
       ),
     ),
     target: Type.Optional(BuildTarget),
@@ -70,7 +78,11 @@ export const BuildSpec = Type.Object(
     inputs: Type.Optional(BuildInputs),
     labels: Type.Optional(Labels),
     timeoutSeconds: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: 86400, description: 'Time limit of the build once it runs, in seconds.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: 86400,
+        description: 'Time limit of the build once it runs, in seconds.',
+      }),
     ),
   },
   {
@@ -98,7 +110,13 @@ export type BuildSpec = Static<typeof BuildSpec>
 export type Labels = Static<typeof Labels>
 
 /** Roles that take one file, and roles that take several (repeatable form parts). */
-export const singleRoles = ['userData', 'argFile', 'clusterDefinition', 'edgeCustomConfig', 'localUi'] as const
+export const singleRoles = [
+  'userData',
+  'argFile',
+  'clusterDefinition',
+  'edgeCustomConfig',
+  'localUi',
+] as const
 export const repeatableRoles = { contentBundle: 'contentBundles', cert: 'certs' } as const
 
 export type InputRole = (typeof singleRoles)[number] | keyof typeof repeatableRoles
@@ -113,7 +131,10 @@ export function listInputs(inputs: BuildInputs | undefined): LocatedInput[] {
     const file = inputs?.[role]
     if (file !== undefined) located.push({ role, pointer: `/inputs/${role}`, file })
   }
-  for (const [role, field] of Object.entries(repeatableRoles) as [keyof typeof repeatableRoles, 'contentBundles' | 'certs'][]) {
+  for (const [role, field] of Object.entries(repeatableRoles) as [
+    keyof typeof repeatableRoles,
+    'contentBundles' | 'certs',
+  ][]) {
     for (const [index, file] of (inputs?.[field] ?? []).entries()) {
       located.push({ role, pointer: `/inputs/${field}/${index}`, file })
     }

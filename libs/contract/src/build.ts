@@ -47,7 +47,9 @@ export const BuildFailure = Type.Object(
 /** Where a running build is. */
 export const BuildProgress = Type.Object(
   {
-    target: Type.Optional(Type.String({ description: 'The Earthly target that last reported.', examples: ['+build-iso'] })),
+    target: Type.Optional(
+      Type.String({ description: 'The Earthly target that last reported.', examples: ['+build-iso'] }),
+    ),
     targetsSeen: Type.Integer({ minimum: 0, description: 'How many targets have reported so far.' }),
     steps: Type.Integer({ minimum: 0, description: 'How many Earthfile commands have started so far.' }),
     cachedSteps: Type.Integer({ minimum: 0, description: 'How many of them were answered from the cache.' }),
@@ -70,10 +72,14 @@ export const Build = Type.Object(
     ),
     spec: BuildSpec,
     arguments: Type.Record(Type.String(), Type.String(), {
-      description: 'The arguments the build gets: those of the `argFile` and of the spec, merged, and those the service adds.',
+      description:
+        'The arguments the build gets: those of the `argFile` and of the spec, merged, and those the service adds.',
     }),
     labels: Labels,
-    attempt: Type.Integer({ minimum: 1, description: 'How many times the build was asked to run: 1, and 1 more by each retry.' }),
+    attempt: Type.Integer({
+      minimum: 1,
+      description: 'How many times the build was asked to run: 1, and 1 more by each retry.',
+    }),
     createdAt: Timestamp,
     startedAt: Type.Optional(Timestamp),
     endedAt: Type.Optional(Timestamp),

@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 
-/** The inputs a diagnostic can speak of; `spec` is the build spec itself. */
+/** What a diagnostic can speak of; `spec` is the build spec or another body, `request` the rest of the request. */
 export const DiagnosticSource = Type.Enum(
   [
     'spec',
@@ -13,6 +13,7 @@ export const DiagnosticSource = Type.Enum(
     'cert',
     'localUi',
     'canvos',
+    'request',
   ],
   { description: 'Which input the diagnostic speaks of.' },
 )

@@ -56,9 +56,7 @@ export const Problem = Type.Object(
     instance: Type.Optional(
       Type.String({ description: 'Identifier of this occurrence; the same id is in the service log.' }),
     ),
-    errors: Type.Optional(
-      Type.Array(Diagnostic, { description: 'Every fault found, not only the first.' }),
-    ),
+    errors: Type.Optional(Type.Array(Diagnostic, { description: 'Every fault found, not only the first.' })),
   },
   {
     title: 'Problem',

@@ -2,10 +2,13 @@ import { Type, type Static } from 'typebox'
 import { ContentId, FileName, Timestamp } from './identifiers.ts'
 
 /** What an upload's first bytes say it is; its role in a build is said by the build spec. */
-export const UploadKind = Type.Enum(['zstd', 'gzip', 'tar', 'iso9660', 'pem', 'cloud-config', 'text', 'binary'], {
-  description:
-    'What the content is, told by its own bytes: Zstandard, gzip, tar, ISO 9660, PEM, cloud-config, other text, or none of these.',
-})
+export const UploadKind = Type.Enum(
+  ['zstd', 'gzip', 'tar', 'iso9660', 'pem', 'cloud-config', 'text', 'binary'],
+  {
+    description:
+      'What the content is, told by its own bytes: Zstandard, gzip, tar, ISO 9660, PEM, cloud-config, other text, or none of these.',
+  },
+)
 
 /** One stored file. */
 export const Upload = Type.Object(

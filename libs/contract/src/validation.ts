@@ -7,7 +7,9 @@ import { BuildTarget } from './build-spec.ts'
 /** Answer of `POST /v1/validations`. */
 export const ValidationResult = Type.Object(
   {
-    valid: Type.Boolean({ description: 'True when no diagnostic is an error: `POST /v1/builds` would accept the same.' }),
+    valid: Type.Boolean({
+      description: 'True when no diagnostic is an error: `POST /v1/builds` would accept the same.',
+    }),
     diagnostics: Type.Array(Diagnostic),
     canvos: Type.Optional(
       Type.Object(
@@ -38,7 +40,15 @@ export const ValidationResult = Type.Object(
 /** Where the validation service finds the bytes of an input. Inside the service only. */
 export const StoredInput = Type.Object(
   {
-    role: Type.Enum(['userData', 'argFile', 'clusterDefinition', 'edgeCustomConfig', 'localUi', 'contentBundle', 'cert']),
+    role: Type.Enum([
+      'userData',
+      'argFile',
+      'clusterDefinition',
+      'edgeCustomConfig',
+      'localUi',
+      'contentBundle',
+      'cert',
+    ]),
     pointer: Type.String(),
     objectKey: Type.String(),
     size: Type.Integer({ minimum: 0 }),

@@ -42,28 +42,31 @@ export function createApp({ logger, dependencies, bodyLimit = 1024 * 1024 }: App
     bodyLimit,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
-    requestIdLogLabel: 'requestId',
     return503OnClosing: true,
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: 256 },
     clientErrorHandler: answerClientError,
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(compileValidator)
-  handleProblems(app as unknown as FastifyInstance)
+  handleProblems(app)
   app.get('/healthz', { schema: { hide: true, response: { 200: Health } }, logLevel: 'warn' }, () => ({
     status: 'ok' as const,
   }))
-  app.get('/readyz', { schema: { hide: true, response: { 200: Readiness, 503: Readiness } }, logLevel: 'warn' }, async (_request, reply) => {
-    const results = await Promise.allSettled(dependencies.map((dependency) => dependency.check()))
-    const states = results.map((result, index) => [
-      dependencies[index]?.name ?? '',
-      result.status === 'fulfilled' ? 'ok' : String(result.reason),
-    ])
-    const ready = results.every((result) => result.status === 'fulfilled')
-    return reply.code(ready ? 200 : 503).send({
-      status: ready ? ('ready' as const) : ('unready' as const),
-      dependencies: Object.fromEntries(states) as Record<string, string>,
-    })
-  })
+  app.get(
+    '/readyz',
+    { schema: { hide: true, response: { 200: Readiness, 503: Readiness } }, logLevel: 'warn' },
+    async (_request, reply) => {
+      const results = await Promise.allSettled(dependencies.map((dependency) => dependency.check()))
+      const states = results.map((result, index) => [
+        dependencies[index]?.name ?? '',
+        result.status === 'fulfilled' ? 'ok' : String(result.reason),
+      ])
+      const ready = results.every((result) => result.status === 'fulfilled')
+      return reply.code(ready ? 200 : 503).send({
+        status: ready ? ('ready' as const) : ('unready' as const),
+        dependencies: Object.fromEntries(states) as Record<string, string>,
+      })
+    },
+  )
   return app
 }

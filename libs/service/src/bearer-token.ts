@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { onRequestHookHandler } from 'fastify'
 import { ProblemError } from '@edgesmith/contract/problem'
 
 function digest(text: string): Buffer {
@@ -6,22 +7,25 @@ function digest(text: string): Buffer {
 }
 
 /**
- * Makes a check of `Authorization: Bearer` headers. With no tokens configured every request passes.
- * @throws ProblemError `unauthorized` when the header is missing or names no configured token.
+ * Makes an `onRequest` hook that asks for one of the tokens as `Authorization: Bearer`; with no tokens
+ * configured every request passes. Requests without one are answered `unauthorized`.
  */
-export function bearerTokenCheck(tokens: readonly string[]): (authorization: string | undefined) => void {
+export function requireBearerToken(tokens: readonly string[]): onRequestHookHandler {
   const accepted = tokens.map(digest)
-  return (authorization) => {
-    if (accepted.length === 0) return
-    const given = /^Bearer ([^\s]+)$/i.exec(authorization ?? '')?.[1]
-    const matches = given !== undefined && accepted.map((token) => timingSafeEqual(token, digest(given))).includes(true)
-    if (matches) return
-    throw new ProblemError(
-      'unauthorized',
-      given === undefined
-        ? 'Send the API token in the header `Authorization: Bearer <token>`.'
-        : 'The token in the Authorization header is not one of the configured API tokens.',
-      { headers: { 'www-authenticate': 'Bearer' } },
-    )
+  return (request, _reply, done) => {
+    const given = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const matches =
+      given !== undefined && accepted.map((token) => timingSafeEqual(token, digest(given))).includes(true)
+    done(accepted.length === 0 || matches ? undefined : unauthorized(given !== undefined))
   }
+}
+
+function unauthorized(hasToken: boolean): ProblemError {
+  return new ProblemError(
+    'unauthorized',
+    hasToken
+      ? 'The token in the Authorization header is not one of the configured tokens.'
+      : 'Send the token in the header `Authorization: Bearer <token>`.',
+    { headers: { 'www-authenticate': 'Bearer' } },
+  )
 }

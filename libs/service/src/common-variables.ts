@@ -1,3 +1,4 @@
+import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { choice, integer, list, optional, text, url, type Environment } from './environment.ts'
 
 /** Variables that several services read under the same names. */
@@ -23,7 +24,9 @@ export const objectStoreVariables = {
     default: 'minio',
     description: 'Kind of object store.',
   }),
-  OBJECT_DIRECTORY: optional(text({ description: 'Directory of the objects, for `OBJECT_STORE=directory`.' })),
+  OBJECT_DIRECTORY: optional(
+    text({ description: 'Directory of the objects, for `OBJECT_STORE=directory`.' }),
+  ),
   MINIO_ENDPOINT: url(['http', 'https'], {
     default: 'http://127.0.0.1:9000',
     description: 'MinIO or another S3-compatible server.',
@@ -77,24 +80,21 @@ export function listenVariables<const Prefix extends string>(
 ): Record<`${Prefix}_HOST`, ReturnType<typeof text>> & Record<`${Prefix}_PORT`, ReturnType<typeof integer>> {
   return {
     [`${prefix}_HOST`]: text({ default: '127.0.0.1', description: 'Address to listen on.' }),
-    [`${prefix}_PORT`]: integer({ default: port, minimum: 0, maximum: 65_535, description: 'Port to listen on; 0 takes a free one.' }),
-  } as Record<`${Prefix}_HOST`, ReturnType<typeof text>> & Record<`${Prefix}_PORT`, ReturnType<typeof integer>>
+    [`${prefix}_PORT`]: integer({
+      default: port,
+      minimum: 0,
+      maximum: 65_535,
+      description: 'Port to listen on; 0 takes a free one.',
+    }),
+  } as Record<`${Prefix}_HOST`, ReturnType<typeof text>> &
+    Record<`${Prefix}_PORT`, ReturnType<typeof integer>>
 }
 
-
-/** An object store to open. */
-export type ObjectStoreConfig =
-  | { readonly kind: 'directory'; readonly directory: string }
-  | {
-      readonly kind: 'minio'
-      readonly endpoint: string
-      readonly accessKey: string
-      readonly secretKey: string
-      readonly bucket: string
-    }
-
 /** The object store that the environment names; what is missing for it is added to `faults`. */
-export function toObjectStoreConfig(environment: Environment<typeof objectStoreVariables>, faults: string[]): ObjectStoreConfig {
+export function toObjectStoreConfig(
+  environment: Environment<typeof objectStoreVariables>,
+  faults: string[],
+): ObjectStoreConfig {
   if (environment.OBJECT_STORE === 'directory') {
     if (environment.OBJECT_DIRECTORY === undefined) {
       faults.push('OBJECT_DIRECTORY is required with OBJECT_STORE=directory')

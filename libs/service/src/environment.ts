@@ -32,7 +32,9 @@ export class ConfigurationError extends Error {
   readonly faults: readonly string[]
 
   constructor(faults: readonly string[]) {
-    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`)
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    )
     this.faults = faults
   }
 }
@@ -129,7 +131,10 @@ export function list(options: Options<readonly string[]>): Variable<readonly str
  * Reads the declared variables from an environment.
  * @throws ConfigurationError naming every missing or invalid variable.
  */
-export function readEnvironment<V extends Variables>(variables: V, source: NodeJS.ProcessEnv): Environment<V> {
+export function readEnvironment<V extends Variables>(
+  variables: V,
+  source: NodeJS.ProcessEnv,
+): Environment<V> {
   const faults: string[] = []
   const values: Record<string, unknown> = {}
   for (const [name, variable] of Object.entries(variables)) {

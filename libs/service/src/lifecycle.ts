@@ -24,7 +24,10 @@ export async function runUntilSignal(
   { graceMs = 30_000 }: { graceMs?: number } = {},
 ): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { resolve() })
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => {
+        resolve()
+      })
   })
   try {
     await using _service = await start()
@@ -34,7 +37,11 @@ export async function runUntilSignal(
       process.exit(1)
     }, graceMs).unref()
   } catch (error) {
-    process.stderr.write(error instanceof ConfigurationError ? `${error.message}\n` : `${String(error instanceof Error ? error.stack : error)}\n`)
+    process.stderr.write(
+      error instanceof ConfigurationError
+        ? `${error.message}\n`
+        : `${String(error instanceof Error ? error.stack : error)}\n`,
+    )
     process.exitCode = error instanceof ConfigurationError ? 78 : 1
   }
 }

@@ -23,8 +23,17 @@ export const apiDescription = {
   security: [{ bearerToken: [] }],
   components: {
     securitySchemes: {
-      bearerToken: { type: 'http', scheme: 'bearer', description: 'An API token (`API_TOKENS`). Not asked for where none is configured.' },
-      signedUrl: { type: 'apiKey', in: 'query', name: 'signature', description: 'The signature of a signed URL.' },
+      bearerToken: {
+        type: 'http',
+        scheme: 'bearer',
+        description: 'An API token (`API_TOKENS`). Not asked for where none is configured.',
+      },
+      signedUrl: {
+        type: 'apiKey',
+        in: 'query',
+        name: 'signature',
+        description: 'The signature of a signed URL.',
+      },
     },
   },
 } as const

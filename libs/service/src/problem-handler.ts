@@ -40,15 +40,23 @@ export function asProblemError(error: FastifyError | ProblemError): ProblemError
     return new ProblemError(
       inBody ? 'invalid-body' : 'invalid-parameter',
       `The ${error.validationContext ?? 'request'} has faults: ${error.message}`,
-      { errors: toDiagnostics(error.validation), cause: error },
+      { errors: toDiagnostics(error.validation, inBody ? 'spec' : 'request'), cause: error },
     )
   }
   const code = byFastifyCode[error.code] ?? byStatus[error.statusCode ?? 500]
   if (code !== undefined) return new ProblemError(code, error.message, { cause: error })
-  return new ProblemError('internal', 'The request failed; the service log has the reason under this instance.', { cause: error })
+  return new ProblemError(
+    'internal',
+    'The request failed; the service log has the reason under this instance.',
+    { cause: error },
+  )
 }
 
-function sendProblem(error: FastifyError | ProblemError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function sendProblem(
+  error: FastifyError | ProblemError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
   const problem = asProblemError(error)
   const { status } = problems[problem.code]
   if (status >= 500) request.log.error({ err: error }, problem.message)
@@ -67,31 +75,53 @@ const byParserCode: Readonly<Record<string, ProblemCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
 }
 
+/** How long a refused connection may go on sending before it is cut, in milliseconds. */
+const lingerMs = 2000
+
 /** Answers what cannot be parsed as HTTP with a problem, and closes the connection. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  // The parser fails again on whatever follows what it refused.
+  if (socket.writableEnded) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
   const problem = toProblem(
-    new ProblemError(byParserCode[error.code ?? ''] ?? 'malformed-request', 'The request is not HTTP as this service takes it.'),
+    new ProblemError(
+      byParserCode[error.code ?? ''] ?? 'malformed-request',
+      'The request is not HTTP as this service takes it.',
+    ),
   )
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
+  // Closing with bytes unread resets the connection, and the client may never see the answer.
+  socket.resume()
+  const deadline = setTimeout(() => socket.destroy(), lingerMs)
+  socket
+    .once('end', () => socket.destroy())
+    .once('close', () => {
+      clearTimeout(deadline)
+    })
 }
 
 /** Answers every error of an app as problem+json (RFC 9457). The one place that maps errors. */
 export function handleProblems(app: FastifyInstance): void {
+  const routes: { method: string; path: RegExp }[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    const path = new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}$`)
+    for (const name of [method].flat()) routes.push({ method: name, path })
+  })
   app.setErrorHandler<FastifyError | ProblemError>(sendProblem)
   app.setNotFoundHandler((request, reply) => {
-    const methods = (['GET', 'POST', 'DELETE', 'HEAD', 'PATCH', 'PUT'] as const).filter((method) =>
-      app.findRoute({ url: request.url.split('?')[0] ?? '', method }) !== null,
-    )
+    const path = request.url.split('?')[0] ?? ''
+    const allowed = new Set(routes.filter((route) => route.path.test(path)).map((route) => route.method))
     const problem =
-      methods.length > 0
-        ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, { headers: { allow: methods.join(', ') } })
+      allowed.size > 0
+        ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, {
+            headers: { allow: [...allowed].join(', ') },
+          })
         : new ProblemError('not-found', `There is nothing at ${request.method} ${request.url.slice(0, 200)}.`)
     return sendProblem(problem, request, reply)
   })

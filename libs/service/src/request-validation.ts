@@ -2,7 +2,7 @@ import type { FastifySchema, FastifySchemaValidationError } from 'fastify'
 import type { FastifyValidationResult, FastifyRouteSchemaDef } from 'fastify/types/schema.js'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import type { Diagnostic } from '@edgesmith/contract/diagnostic'
+import type { Diagnostic, DiagnosticSource } from '@edgesmith/contract/diagnostic'
 
 const common = { allErrors: true, useDefaults: true, removeAdditional: false, strict: false } as const
 
@@ -12,7 +12,10 @@ const forParameters = new Ajv2020({ ...common, coerceTypes: true })
 for (const ajv of [forBodies, forParameters]) addFormats.default(ajv)
 
 /** Compiles a route's schemas; every fault of a request is found, none is repaired. */
-export function compileValidator({ schema, httpPart }: FastifyRouteSchemaDef<FastifySchema>): FastifyValidationResult {
+export function compileValidator({
+  schema,
+  httpPart,
+}: FastifyRouteSchemaDef<FastifySchema>): FastifyValidationResult {
   const ajv = httpPart === 'body' ? forBodies : forParameters
   return ajv.compile(schema as object) as FastifyValidationResult
 }
@@ -20,14 +23,18 @@ export function compileValidator({ schema, httpPart }: FastifyRouteSchemaDef<Fas
 /** The faults of a value against a schema, as diagnostics about the build spec. */
 export function schemaFaults(schema: object, value: unknown): Diagnostic[] {
   const validate = forBodies.compile(schema)
-  return validate(value) ? [] : toDiagnostics(validate.errors ?? [])
+  return validate(value) ? [] : toDiagnostics(validate.errors ?? [], 'spec')
 }
 
 function escapePointer(segment: string): string {
   return segment.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-function describe(error: FastifySchemaValidationError | ErrorObject): { pointer: string; code: string; message: string } {
+function describe(error: FastifySchemaValidationError | ErrorObject): {
+  pointer: string
+  code: string
+  message: string
+} {
   const { keyword, params, instancePath } = error
   const at = instancePath === '' ? 'The document' : instancePath
   switch (keyword) {
@@ -48,7 +55,11 @@ function describe(error: FastifySchemaValidationError | ErrorObject): { pointer:
       }
     }
     case 'type':
-      return { pointer: instancePath, code: 'schema.wrong-type', message: `${at} must be ${[params['type']].flat().join(' or ')}.` }
+      return {
+        pointer: instancePath,
+        code: 'schema.wrong-type',
+        message: `${at} must be ${[params['type']].flat().join(' or ')}.`,
+      }
     case 'enum':
       return {
         pointer: instancePath,
@@ -56,7 +67,11 @@ function describe(error: FastifySchemaValidationError | ErrorObject): { pointer:
         message: `${at} must be one of ${(params['allowedValues'] as unknown[]).map((value) => JSON.stringify(value)).join(', ')}.`,
       }
     case 'pattern':
-      return { pointer: instancePath, code: 'schema.pattern', message: `${at} must match ${String(params['pattern'])}.` }
+      return {
+        pointer: instancePath,
+        code: 'schema.pattern',
+        message: `${at} must match ${String(params['pattern'])}.`,
+      }
     case 'propertyNames':
       return {
         pointer: `${instancePath}/${escapePointer(String(params['propertyName']))}`,
@@ -64,16 +79,20 @@ function describe(error: FastifySchemaValidationError | ErrorObject): { pointer:
         message: `${JSON.stringify(params['propertyName'])} is not a valid name here.`,
       }
     default:
-      return { pointer: instancePath, code: `schema.${keyword.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, message: `${at} ${error.message ?? 'is not valid'}.` }
+      return {
+        pointer: instancePath,
+        code: `schema.${keyword.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+        message: `${at} ${error.message ?? 'is not valid'}.`,
+      }
   }
 }
 
 /** Validation errors as diagnostics: a JSON Pointer, a stable code and what to do. */
-export function toDiagnostics(errors: readonly (FastifySchemaValidationError | ErrorObject)[]): Diagnostic[] {
-  const diagnostics = errors
-    .filter((error) => error.keyword !== 'anyOf' && error.keyword !== 'if')
-    .map((error) => ({ severity: 'error' as const, source: 'spec' as const, ...describe(error) }))
-  return diagnostics.length > 0
-    ? diagnostics
-    : errors.map((error) => ({ severity: 'error' as const, source: 'spec' as const, ...describe(error) }))
+export function toDiagnostics(
+  errors: readonly (FastifySchemaValidationError | ErrorObject)[],
+  source: DiagnosticSource,
+): Diagnostic[] {
+  // That none of several schemas fits is said better by the faults of each.
+  const own = errors.filter((error) => !['anyOf', 'if'].includes(error.keyword))
+  return (own.length > 0 ? own : errors).map((error) => ({ severity: 'error', source, ...describe(error) }))
 }

@@ -13,9 +13,13 @@ export function requestedRange(header: string | undefined, size: number): ByteRa
   if (header === undefined) return undefined
   const ranges = parseRange(size, header, { combine: true })
   if (ranges === -1) {
-    throw new ProblemError('range-not-satisfiable', `The file has ${size} bytes; ${header.slice(0, 100)} lies outside it.`, {
-      headers: { 'content-range': `bytes */${size}` },
-    })
+    throw new ProblemError(
+      'range-not-satisfiable',
+      `The file has ${size} bytes; ${header.slice(0, 100)} lies outside it.`,
+      {
+        headers: { 'content-range': `bytes */${size}` },
+      },
+    )
   }
   if (ranges === -2 || ranges.type !== 'bytes' || ranges.length !== 1) return undefined
   const [{ start, end }] = ranges as unknown as [{ start: number; end: number }]

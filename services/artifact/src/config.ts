@@ -1,12 +1,19 @@
+import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
   apiTokenVariables,
   listenVariables,
   loggingVariables,
   objectStoreVariables,
   toObjectStoreConfig,
-  type ObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
-import { ConfigurationError, list, optional, readEnvironment, url, type Environment } from '@edgesmith/service/environment'
+import {
+  ConfigurationError,
+  list,
+  optional,
+  readEnvironment,
+  url,
+  type Environment,
+} from '@edgesmith/service/environment'
 import { listenFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the artifact service. */
@@ -17,7 +24,8 @@ export const artifactVariables = {
   ...objectStoreVariables,
   ARTIFACT_PUBLIC_URL: optional(
     url(['http', 'https'], {
-      description: 'Where clients reach this service, the start of every signed URL; its own address when not set.',
+      description:
+        'Where clients reach this service, the start of every signed URL; its own address when not set.',
     }),
   ),
   SIGNING_KEYS: list({

@@ -5,7 +5,10 @@ import { createArtifactApp } from './app.ts'
 import type { ArtifactConfig } from './config.ts'
 
 /** Starts the artifact service; `overrides` swap parts for ones that the caller opened and closes. */
-export async function startArtifact(config: ArtifactConfig, overrides: { store?: ObjectStore } = {}): Promise<RunningService> {
+export async function startArtifact(
+  config: ArtifactConfig,
+  overrides: { store?: ObjectStore } = {},
+): Promise<RunningService> {
   const store = overrides.store ?? (await openStore(config.objectStore))
   let ownUrl = ''
   const app = await createArtifactApp(

@@ -1,6 +1,7 @@
 import fastifyMultipart from '@fastify/multipart'
+import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { createApp, type App } from '@edgesmith/service/app'
-import { bearerTokenCheck } from '@edgesmith/service/bearer-token'
+import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import type { GatewayContext } from './context.ts'
@@ -18,40 +19,44 @@ const partLimit = 256
 
 /** Makes the gateway's app without the parts that other services or files answer for. */
 export async function createGatewayApi(context: GatewayContext, logger: FastifyBaseLogger): Promise<App> {
-  const { config, builds, store, validation } = context
+  const { config, redis, store, validation } = context
   const app = createApp({
     logger,
     bodyLimit: specLimitBytes,
     dependencies: [
-      { name: 'redis', check: () => builds.check() },
+      { name: 'redis', check: () => pingRedis(redis) },
       { name: 'object-store', check: () => store.check() },
       validation.dependency,
     ],
   })
   await describeApi(app)
   await app.register(fastifyMultipart, {
-    limits: { fieldSize: specLimitBytes, fileSize: Infinity, files: partLimit, fields: partLimit, parts: partLimit, headerPairs: 100 },
+    limits: {
+      fieldSize: specLimitBytes,
+      fileSize: Infinity,
+      files: partLimit,
+      fields: partLimit,
+      parts: partLimit,
+      headerPairs: 100,
+    },
   })
-  app.addContentTypeParser(['application/yaml', 'text/yaml', 'application/x-yaml'], { parseAs: 'string' }, (_request, body, done) => {
-    done(null, body)
-  })
+  app.addContentTypeParser(
+    ['application/yaml', 'text/yaml', 'application/x-yaml'],
+    { parseAs: 'string' },
+    (_request, body, done) => {
+      done(null, body)
+    },
+  )
 
-  const checkToken = bearerTokenCheck(config.apiTokens)
-  app.addHook('onRequest', async (request) => {
-    if (request.url.startsWith('/v1/') && !request.url.startsWith('/v1/downloads/')) checkToken(request.headers.authorization)
+  await app.register((scope, _options, done) => {
+    scope.addHook('onRequest', requireBearerToken(config.apiTokens))
+    uploadRoutes(scope, context)
+    buildRoutes(scope, context)
+    buildEventRoutes(scope, context)
+    validationRoutes(scope, context)
+    canvosRoutes(scope, context)
+    done()
   })
-
-  await app.register(async (scope) => {
-    const uploads = scope as unknown as App
-    uploads.removeAllContentTypeParsers()
-    await uploads.register(fastifyMultipart, { limits: { fileSize: Infinity, files: 1, parts: 8 } })
-    uploads.addContentTypeParser('*', (_request, payload, done) => { done(null, payload) })
-    uploadRoutes(uploads, context)
-  })
-  buildRoutes(app, context)
-  buildEventRoutes(app, context)
-  validationRoutes(app, context)
-  canvosRoutes(app, context)
   return app
 }
 

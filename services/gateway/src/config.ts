@@ -1,3 +1,4 @@
+import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
   apiTokenVariables,
   listenVariables,
@@ -6,9 +7,14 @@ import {
   redisVariables,
   serviceTokenVariables,
   toObjectStoreConfig,
-  type ObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
-import { ConfigurationError, integer, readEnvironment, url, type Environment } from '@edgesmith/service/environment'
+import {
+  ConfigurationError,
+  integer,
+  readEnvironment,
+  url,
+  type Environment,
+} from '@edgesmith/service/environment'
 import { listenFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the gateway. */
@@ -19,8 +25,14 @@ export const gatewayVariables = {
   ...serviceTokenVariables,
   ...redisVariables,
   ...objectStoreVariables,
-  VALIDATION_URL: url(['http', 'https'], { default: 'http://127.0.0.1:8081', description: 'The validation service.' }),
-  ARTIFACT_URL: url(['http', 'https'], { default: 'http://127.0.0.1:8083', description: 'The artifact service.' }),
+  VALIDATION_URL: url(['http', 'https'], {
+    default: 'http://127.0.0.1:8081',
+    description: 'The validation service.',
+  }),
+  ARTIFACT_URL: url(['http', 'https'], {
+    default: 'http://127.0.0.1:8083',
+    description: 'The artifact service.',
+  }),
   UPLOAD_LIMIT_BYTES: integer({
     default: 64 * 1024 ** 3,
     minimum: 1,

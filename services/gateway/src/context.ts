@@ -1,8 +1,8 @@
 import type { BuildEvents } from '@edgesmith/builds/build-events'
 import type { BuildQueue } from '@edgesmith/builds/build-queue'
 import type { BuildRepository } from '@edgesmith/builds/build-repository'
-import type { Idempotency } from '@edgesmith/builds/idempotency'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { Redis } from 'ioredis'
 import type { GatewayConfig } from './config.ts'
 import type { ValidationClient } from './validation-client.ts'
 
@@ -10,9 +10,9 @@ import type { ValidationClient } from './validation-client.ts'
 export type GatewayContext = {
   readonly config: GatewayConfig
   readonly store: ObjectStore
-  readonly builds: BuildRepository
+  readonly redis: Redis
+  readonly repository: BuildRepository
   readonly events: BuildEvents
   readonly queue: BuildQueue
-  readonly idempotency: Idempotency
   readonly validation: ValidationClient
 }

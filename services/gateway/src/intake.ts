@@ -44,7 +44,10 @@ async function readParts(request: FastifyRequest, options: IntakeOptions, files:
   let hasSpec = false
   for await (const part of request.parts()) {
     if (part.fieldname === 'spec') {
-      if (hasSpec) faults.push(partFault('multipart.repeated-part', 'The part "spec" is there more than once. Send one.'))
+      if (hasSpec)
+        faults.push(
+          partFault('multipart.repeated-part', 'The part "spec" is there more than once. Send one.'),
+        )
       hasSpec = true
       spec = parseSpec(await readText(part))
       continue
@@ -56,15 +59,26 @@ async function readParts(request: FastifyRequest, options: IntakeOptions, files:
       continue
     }
     try {
-      const staged = await stageUpload(options.store, contentOf(part), { limitBytes: options.uploadLimitBytes })
+      const staged = await stageUpload(options.store, contentOf(part), {
+        limitBytes: options.uploadLimitBytes,
+      })
       const fileName = part.type === 'file' && fileNamePattern.test(part.filename) ? part.filename : undefined
       files.push({ role: part.fieldname as InputRole, staged, fileName })
     } catch (error) {
       if (!(error instanceof ProblemError) || error.code !== 'empty-file') throw error
-      faults.push(partFault('input.empty-file', `The part "${part.fieldname}" has no content.`, `/${part.fieldname}`))
+      faults.push(
+        partFault('input.empty-file', `The part "${part.fieldname}" has no content.`, `/${part.fieldname}`),
+      )
     }
   }
-  if (!hasSpec) faults.push(partFault('multipart.missing-part', 'The part "spec" is missing: the build spec, JSON or YAML.', '/spec'))
+  if (!hasSpec)
+    faults.push(
+      partFault(
+        'multipart.missing-part',
+        'The part "spec" is missing: the build spec, JSON or YAML.',
+        '/spec',
+      ),
+    )
   if (faults.length > 0) throw new ProblemError('invalid-body', 'The form has faults.', { errors: faults })
   return checkSpec(spec)
 }
@@ -84,7 +98,11 @@ function roleFault(part: Multipart, files: readonly StagedFile[]): Diagnostic | 
     )
   }
   if (!(name in repeatableRoles) && files.some((file) => file.role === name)) {
-    return partFault('multipart.repeated-part', `The part "${name}" is there more than once. Send one.`, pointer)
+    return partFault(
+      'multipart.repeated-part',
+      `The part "${name}" is there more than once. Send one.`,
+      pointer,
+    )
   }
   if (namedRoles.includes(name) && (part.type !== 'file' || !fileNamePattern.test(part.filename))) {
     const given = part.type === 'file' ? JSON.stringify(part.filename.slice(0, 200)) : 'absent'
@@ -103,7 +121,8 @@ function contentOf(part: Multipart): Readable {
 
 async function readText(part: Multipart): Promise<string> {
   if (part.type === 'field') {
-    if (part.valueTruncated) throw new ProblemError('content-too-large', `The part "spec" is larger than ${specLimitBytes} bytes.`)
+    if (part.valueTruncated)
+      throw new ProblemError('content-too-large', `The part "spec" is larger than ${specLimitBytes} bytes.`)
     return String(part.value)
   }
   const text = await buffer(limited(part))
@@ -114,7 +133,11 @@ async function* limited(part: MultipartFile): AsyncGenerator<Buffer> {
   let size = 0
   for await (const chunk of part.file as AsyncIterable<Buffer>) {
     size += chunk.length
-    if (size > specLimitBytes) throw new ProblemError('content-too-large', `The part "${part.fieldname}" is larger than ${specLimitBytes} bytes.`)
+    if (size > specLimitBytes)
+      throw new ProblemError(
+        'content-too-large',
+        `The part "${part.fieldname}" is larger than ${specLimitBytes} bytes.`,
+      )
     yield chunk
   }
 }

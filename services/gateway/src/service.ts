@@ -1,11 +1,46 @@
 import { BuildEvents } from '@edgesmith/builds/build-events'
 import { BuildQueue } from '@edgesmith/builds/build-queue'
 import { BuildRepository } from '@edgesmith/builds/build-repository'
-import { Idempotency } from '@edgesmith/builds/idempotency'
-import { openRedis } from '@edgesmith/builds/redis-connection'
+import { Notifications } from '@edgesmith/builds/notifications'
+import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
 import { createGatewayApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
 import { ValidationClient } from './validation-client.ts'
+
+/** Starts the gateway; `overrides` swap parts for ones that the caller opened and closes. */
+export async function startGateway(
+  config: GatewayConfig,
+  overrides: { store?: ObjectStore } = {},
+): Promise<RunningService> {
+  const logger = createLogger('gateway', config.logLevel)
+  const onError = (error: Error) => {
+    logger.error({ err: error }, 'Redis connection failed.')
+  }
+  await using resources = new AsyncDisposableStack()
+  const store = overrides.store ?? (await openStore(config.objectStore))
+  const redis = resources.adopt(
+    openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
+    closeRedis,
+  )
+  const notifications = resources.use(new Notifications(redis, onError))
+  const queue = resources.use(new BuildQueue(redis, onError))
+  const app = await createGatewayApp(
+    {
+      config,
+      store,
+      redis,
+      repository: new BuildRepository(redis),
+      events: new BuildEvents({ redis, notifications, store }),
+      queue,
+      validation: new ValidationClient(config.validationUrl, config.serviceTokens[0]),
+    },
+    logger,
+  )
+  resources.adopt(app, (opened) => opened.close())
+  const url = await listen(app, config)
+  const opened = resources.move()
+  return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}

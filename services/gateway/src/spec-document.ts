@@ -18,14 +18,25 @@ export function parseSpec(text: string): unknown {
     throw new ProblemError('malformed-request', 'The build spec is neither JSON nor YAML.', {
       errors: document.errors.map((error) => {
         const { line, col } = lineCounter.linePos(error.pos[0])
-        return { severity: 'error', code: 'spec.syntax', message: error.message, source: 'spec', line, column: col }
+        return {
+          severity: 'error',
+          code: 'spec.syntax',
+          message: error.message,
+          source: 'spec',
+          line,
+          column: col,
+        }
       }),
     })
   }
   try {
     return document.toJS({ maxAliasCount: 100 })
   } catch (error) {
-    throw new ProblemError('malformed-request', `The build spec cannot be read: ${(error as Error).message}`, { cause: error })
+    throw new ProblemError(
+      'malformed-request',
+      `The build spec cannot be read: ${(error as Error).message}`,
+      { cause: error },
+    )
   }
 }
 
@@ -37,7 +48,11 @@ export function checkSpec(value: unknown): Static<typeof BuildSpec> {
   const spec = value ?? {}
   const errors = schemaFaults(BuildSpec, spec)
   if (errors.length > 0) {
-    throw new ProblemError('invalid-body', `The build spec has ${errors.length === 1 ? 'a fault' : `${errors.length} faults`}.`, { errors })
+    throw new ProblemError(
+      'invalid-body',
+      `The build spec has ${errors.length === 1 ? 'a fault' : `${errors.length} faults`}.`,
+      { errors },
+    )
   }
-  return spec as Static<typeof BuildSpec>
+  return spec
 }

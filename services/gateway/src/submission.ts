@@ -6,7 +6,13 @@ import { listInputs, repeatableRoles } from '@edgesmith/contract/build-spec'
 import { commitUpload, discardUpload, findUpload, type StagedUpload } from '@edgesmith/uploads/uploads'
 
 /** A file that came with a request, stored but not yet in the catalogue. */
-export type StagedFile = { readonly role: InputRole; readonly staged: StagedUpload; readonly fileName: string | undefined }
+export type StagedFile = {
+  readonly role: InputRole
+  readonly staged: StagedUpload
+  readonly fileName: string | undefined
+}
+
+type StoredFile = Pick<StoredInput, 'objectKey' | 'size' | 'kind' | 'fileName'>
 
 /**
  * A build spec with the files that came with it. Until `commit`, the files belong to the request
@@ -28,8 +34,10 @@ export class Submission implements AsyncDisposable {
     const inputs: StoredInput[] = []
     const diagnostics: Diagnostic[] = []
     for (const { role, pointer, file } of listInputs(this.spec.inputs)) {
-      const staged = this.#files.find((candidate) => candidate.role === role && candidate.staged.contentId === file.upload)
-      const found = staged?.staged ?? (await this.#findStored(file.upload))
+      const staged = this.#files.find(
+        (candidate) => candidate.role === role && candidate.staged.contentId === file.upload,
+      )
+      const found: StoredFile | undefined = staged?.staged ?? (await this.#findStored(file.upload))
       if (found === undefined) {
         diagnostics.push({
           severity: 'error',
@@ -40,14 +48,14 @@ export class Submission implements AsyncDisposable {
         })
         continue
       }
-      const { objectKey, size, kind, fileName } = found
-      const name = file.fileName ?? fileName
-      inputs.push({ role, pointer, objectKey, size, kind, ...(name === undefined ? {} : { fileName: name }) })
+      const { objectKey, size, kind } = found
+      const fileName = file.fileName ?? found.fileName
+      inputs.push({ role, pointer, objectKey, size, kind, ...(fileName === undefined ? {} : { fileName }) })
     }
     return { inputs, diagnostics }
   }
 
-  async #findStored(contentId: string) {
+  async #findStored(contentId: string): Promise<StoredFile | undefined> {
     const found = await findUpload(this.#store, contentId)
     return found && { objectKey: found.objectKey, ...found.upload }
   }
@@ -56,7 +64,11 @@ export class Submission implements AsyncDisposable {
   async commit(): Promise<void> {
     while (this.#files.length > 0) {
       const [file] = this.#files as [StagedFile]
-      await commitUpload(this.#store, file.staged, file.fileName === undefined ? {} : { fileName: file.fileName })
+      await commitUpload(
+        this.#store,
+        file.staged,
+        file.fileName === undefined ? {} : { fileName: file.fileName },
+      )
       this.#files.shift()
     }
   }
@@ -75,7 +87,8 @@ function withFiles(spec: BuildSpec, files: readonly StagedFile[]): BuildSpec {
   const inputs = { ...spec.inputs }
   for (const { role, staged, fileName } of files) {
     const reference = { upload: staged.contentId, ...(fileName === undefined ? {} : { fileName }) }
-    if (isRepeatable(role)) inputs[repeatableRoles[role]] = [...(inputs[repeatableRoles[role]] ?? []), reference]
+    if (isRepeatable(role))
+      inputs[repeatableRoles[role]] = [...(inputs[repeatableRoles[role]] ?? []), reference]
     else inputs[role] = reference
   }
   return { ...spec, inputs }

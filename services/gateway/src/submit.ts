@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto'
 import { removeArtifact } from '@edgesmith/artifacts/artifacts'
-import { newBuildId } from '@edgesmith/builds/build-repository'
+import { removeArchive } from '@edgesmith/builds/build-archive'
+import { createBuild } from '@edgesmith/builds/build-state'
+import { releaseKey, reserveKey, type Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { hasErrors } from '@edgesmith/contract/diagnostic'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ValidationResult } from '@edgesmith/contract/validation'
+import { v7 as uuidV7 } from 'uuid'
 import type { GatewayContext } from './context.ts'
 import type { Submission } from './submission.ts'
 
 /** Diagnoses a submission: what its uploads and the validation service say. */
-export async function diagnose({ validation }: GatewayContext, submission: Submission): Promise<ValidationResult> {
+export async function diagnose(
+  { validation }: GatewayContext,
+  submission: Submission,
+): Promise<ValidationResult> {
   const { inputs, diagnostics } = await submission.resolveInputs()
   const result = await validation.validate({ spec: submission.spec, inputs })
   const all = [...diagnostics, ...result.diagnostics]
@@ -26,28 +32,36 @@ export async function submitBuild(
   submission: Submission,
   idempotencyKey: string | undefined,
 ): Promise<{ build: Build; replayed: boolean }> {
-  const id = newBuildId()
-  if (idempotencyKey === undefined) return { build: await createBuild(context, submission, id), replayed: false }
+  if (idempotencyKey === undefined) return { build: await queueBuild(context, submission), replayed: false }
 
-  const reservation = await context.idempotency.reserve(idempotencyKey, fingerprint(submission), id)
-  switch (reservation.outcome) {
+  const buildId = uuidV7()
+  const reserved = await reserveKey(context.redis, {
+    scope: 'builds',
+    key: idempotencyKey,
+    fingerprint: fingerprint(submission),
+    buildId,
+  })
+  switch (reserved.outcome) {
     case 'replay':
-      return { build: await context.builds.get(reservation.buildId), replayed: true }
+      return { build: await context.repository.get(reserved.buildId), replayed: true }
     case 'mismatch':
-      throw new ProblemError('idempotency-key-reused', 'This Idempotency-Key was sent before with another request. Use a new key for a new build.')
+      throw new ProblemError(
+        'idempotency-key-reused',
+        'This Idempotency-Key was sent before with another request. Use a new key for a new build.',
+      )
     case 'in-progress':
-      throw new ProblemError('idempotency-key-in-use', 'The first request with this Idempotency-Key is still under way. Repeat the request shortly.', {
-        headers: { 'retry-after': '1' },
-      })
+      throw new ProblemError(
+        'idempotency-key-in-use',
+        'The first request with this Idempotency-Key is still under way. Repeat the request shortly.',
+        { headers: { 'retry-after': '1' } },
+      )
     case 'new':
       break
   }
   try {
-    const build = await createBuild(context, submission, id)
-    await context.idempotency.complete(idempotencyKey, id)
-    return { build, replayed: false }
+    return { build: await queueBuild(context, submission, reserved.reservation), replayed: false }
   } catch (error) {
-    await context.idempotency.release(idempotencyKey, id)
+    await releaseKey(context.redis, reserved.reservation)
     throw error
   }
 }
@@ -64,38 +78,44 @@ function canonicalJson(value: unknown): string {
   )
 }
 
-async function createBuild(context: GatewayContext, submission: Submission, id: string): Promise<Build> {
-  const result = await diagnose(context, submission)
-  const errors = result.diagnostics.filter((diagnostic) => diagnostic.severity === 'error')
-  if (errors.length > 0 || result.canvos === undefined) {
+async function queueBuild(
+  context: GatewayContext,
+  submission: Submission,
+  reservation?: Reservation,
+): Promise<Build> {
+  const { diagnostics, canvos, target, arguments: buildArguments } = await diagnose(context, submission)
+  const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error')
+  if (errors.length > 0 || canvos === undefined) {
     const codes = [...new Set(errors.map((error) => error.code))].join(', ')
-    throw new ProblemError('invalid-input', `${errors.length} ${errors.length === 1 ? 'error' : 'errors'}: ${codes}`, {
-      errors: result.diagnostics,
-    })
+    throw new ProblemError(
+      'invalid-input',
+      `${errors.length} ${errors.length === 1 ? 'error' : 'errors'}: ${codes}`,
+      { errors: diagnostics },
+    )
   }
   await submission.commit()
   const { spec } = submission
-  const build: Build = {
-    id,
-    state: 'queued',
-    target: result.target,
-    canvos: result.canvos,
-    spec: { ...spec, timeoutSeconds: spec.timeoutSeconds ?? context.config.buildTimeoutSeconds },
-    arguments: result.arguments,
-    labels: spec.labels ?? {},
-    attempt: 1,
-    createdAt: new Date().toISOString(),
-    artifacts: [],
-    diagnostics: result.diagnostics,
-  }
-  await context.builds.create(build)
+  const now = new Date()
+  const build = createBuild(
+    {
+      ...(reservation === undefined ? {} : { id: reservation.buildId }),
+      target,
+      canvos,
+      spec: { ...spec, timeoutSeconds: spec.timeoutSeconds ?? context.config.buildTimeoutSeconds },
+      arguments: buildArguments,
+      labels: spec.labels ?? {},
+      diagnostics,
+    },
+    now,
+  )
+  await context.repository.create(build, now, reservation)
   await context.queue.enqueue(build)
   return build
 }
 
-/** Deletes an ended build: its record, events and log, then its artifacts. @throws ProblemError `state-conflict`. */
-export async function deleteBuild({ builds, store }: GatewayContext, id: string): Promise<void> {
-  const build = await builds.remove(id)
+/** Deletes an ended build: its record and events, then its archive and artifacts. @throws ProblemError `state-conflict`. */
+export async function deleteBuild({ repository, store }: GatewayContext, id: string): Promise<void> {
+  const build = await repository.remove(id)
   for (const artifact of build.artifacts) await removeArtifact(store, artifact.id)
-  for (const name of ['log.txt', 'events.ndjson', 'build.json']) await store.remove(`builds/${id}/${name}`)
+  await removeArchive(store, id)
 }

@@ -37,10 +37,14 @@ export class ValidationClient {
       headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       body: body === undefined ? null : JSON.stringify(body),
     }).catch((error: unknown) => {
-      throw new ProblemError('upstream-unavailable', 'The validation service cannot be reached; try again shortly.', {
-        headers: { 'retry-after': '5' },
-        cause: error,
-      })
+      throw new ProblemError(
+        'upstream-unavailable',
+        'The validation service cannot be reached; try again shortly.',
+        {
+          headers: { 'retry-after': '5' },
+          cause: error,
+        },
+      )
     })
     const answer: unknown = await response.body.json()
     if (response.statusCode < 300) return answer

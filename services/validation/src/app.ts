@@ -1,5 +1,5 @@
 import { createApp, type App } from '@edgesmith/service/app'
-import { bearerTokenCheck } from '@edgesmith/service/bearer-token'
+import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ValidationContext } from './context.ts'
 import { canvosRoutes } from './routes/canvos.ts'
@@ -15,11 +15,11 @@ export function createValidationApp(context: ValidationContext, logger: FastifyB
     bodyLimit,
     dependencies: [{ name: 'object-store', check: () => context.store.check() }],
   })
-  const checkToken = bearerTokenCheck(context.config.serviceTokens)
-  app.addHook('onRequest', async (request) => {
-    if (request.url.startsWith('/internal/')) checkToken(request.headers.authorization)
+  void app.register((scope, _options, done) => {
+    scope.addHook('onRequest', requireBearerToken(context.config.serviceTokens))
+    validationRoutes(scope, context)
+    canvosRoutes(scope, context)
+    done()
   })
-  validationRoutes(app, context)
-  canvosRoutes(app, context)
   return app
 }

@@ -1,3 +1,4 @@
+import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
   canvosVariables,
   listenVariables,
@@ -5,9 +6,14 @@ import {
   objectStoreVariables,
   serviceTokenVariables,
   toObjectStoreConfig,
-  type ObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
-import { ConfigurationError, optional, readEnvironment, text, type Environment } from '@edgesmith/service/environment'
+import {
+  ConfigurationError,
+  optional,
+  readEnvironment,
+  text,
+  type Environment,
+} from '@edgesmith/service/environment'
 import { listenFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the validation service. */
@@ -31,7 +37,11 @@ export type ValidationConfig = {
   readonly port: number
   readonly serviceTokens: readonly string[]
   readonly objectStore: ObjectStoreConfig
-  readonly canvos: { readonly repository: string; readonly mirrorDirectory: string; readonly refreshMs: number }
+  readonly canvos: {
+    readonly repository: string
+    readonly mirrorDirectory: string
+    readonly refreshMs: number
+  }
   readonly defaultArgFile: string | undefined
 }
 

@@ -1,10 +1,10 @@
 import { findArtifact } from '@edgesmith/artifacts/artifacts'
-import { signDownload } from '@edgesmith/artifacts/signed-url'
+import { signDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import { Artifact, DownloadUrl, DownloadUrlRequest } from '@edgesmith/contract/artifact'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
-import { bearerTokenCheck } from '@edgesmith/service/bearer-token'
+import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
@@ -13,7 +13,7 @@ const Params = Type.Object({ id: ArtifactId })
 
 /** `GET /v1/artifacts/{id}` and `POST /v1/artifacts/{id}/download-url`. */
 export function artifactRoutes(app: App, { config, store, publicUrl }: ArtifactContext): void {
-  const checkToken = bearerTokenCheck(config.apiTokens)
+  const onRequest = requireBearerToken(config.apiTokens)
 
   async function getArtifact(id: string): Promise<Artifact> {
     const artifact = await findArtifact(store, id)
@@ -24,7 +24,7 @@ export function artifactRoutes(app: App, { config, store, publicUrl }: ArtifactC
   app.get(
     '/v1/artifacts/:id',
     {
-      onRequest: async (request) => { checkToken(request.headers.authorization) },
+      onRequest,
       schema: {
         operationId: 'getArtifact',
         tags: ['artifacts'],
@@ -42,12 +42,13 @@ export function artifactRoutes(app: App, { config, store, publicUrl }: ArtifactC
   app.post(
     '/v1/artifacts/:id/download-url',
     {
-      onRequest: async (request) => { checkToken(request.headers.authorization) },
+      onRequest,
       schema: {
         operationId: 'createDownloadUrl',
         tags: ['artifacts'],
         summary: 'Make a signed URL to download an artifact',
-        description: 'The URL needs no credentials until it expires: hand it to a provisioning system or to `curl`.',
+        description:
+          'The URL needs no credentials until it expires: hand it to a provisioning system or to `curl`.',
         params: Params,
         body: DownloadUrlRequest,
         response: {
@@ -65,10 +66,12 @@ export function artifactRoutes(app: App, { config, store, publicUrl }: ArtifactC
     },
     async (request, reply) => {
       const artifact = await getArtifact(request.params.id)
-      const expiresAt = new Date((Math.floor(Date.now() / 1000) + request.body.ttlSeconds) * 1000)
+      const expiresAt = new Date(Date.now() + request.body.ttlSeconds * 1000)
       const [key = ''] = config.signingKeys
-      const url = signDownload({ baseUrl: publicUrl(), artifactId: artifact.id, name: artifact.name, expiresAt, key })
-      return reply.code(201).send({ url, expiresAt: expiresAt.toISOString() })
+      const { id, name } = artifact
+      return reply
+        .code(201)
+        .send(signDownloadUrl({ baseUrl: publicUrl(), artifactId: id, name, expiresAt, key }))
     },
   )
 }

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { findArtifact, openArtifact } from '@edgesmith/artifacts/artifacts'
-import { verifyDownload } from '@edgesmith/artifacts/signed-url'
+import { verifyDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
@@ -14,12 +14,19 @@ const Params = Type.Object({ id: ArtifactId, name: FileName })
 const Query = Type.Object(
   {
     expires: Type.Integer({ minimum: 0, description: 'When the URL expires, in seconds since 1970.' }),
-    signature: Type.String({ minLength: 1, maxLength: 128, description: 'HMAC-SHA256 of the URL, base64url.' }),
+    signature: Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description: 'HMAC-SHA256 of the URL, base64url.',
+    }),
   },
   { additionalProperties: false },
 )
 const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
-const bytes = (description: string) => ({ description, content: { 'application/octet-stream': { schema: Bytes } } })
+const bytes = (description: string) => ({
+  description,
+  content: { 'application/octet-stream': { schema: Bytes } },
+})
 
 /** `GET` and `HEAD /v1/downloads/{id}/{name}`: the signed URLs. */
 export function downloadRoutes(app: App, { config, store }: ArtifactContext): void {
@@ -36,7 +43,9 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
         params: Params,
         querystring: Query,
         headers: Type.Object({
-          range: Type.Optional(Type.String({ description: 'The bytes wanted.', examples: ['bytes=0-1048575'] })),
+          range: Type.Optional(
+            Type.String({ description: 'The bytes wanted.', examples: ['bytes=0-1048575'] }),
+          ),
           'if-range': Type.Optional(Type.String({ description: 'The ETag that the range belongs to.' })),
           'if-none-match': Type.Optional(Type.String({ description: 'ETags the client has.' })),
         }),
@@ -44,21 +53,41 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
           200: bytes('The whole file.'),
           206: bytes('The range asked for.'),
           304: { description: 'The client has this file already.', type: 'null' },
-          ...problemResponses('invalid-parameter', 'invalid-signature', 'expired-signature', 'artifact-not-found', 'range-not-satisfiable'),
+          ...problemResponses(
+            'invalid-parameter',
+            'invalid-signature',
+            'expired-signature',
+            'artifact-not-found',
+            'range-not-satisfiable',
+          ),
         },
       },
     },
     async (request, reply) => {
       const { id, name } = request.params
       const { expires, signature } = request.query
-      assertSigned(verifyDownload({ artifactId: id, name, expires, signature, keys: config.signingKeys, now: new Date() }))
+      assertSigned(
+        verifyDownloadUrl({
+          artifactId: id,
+          name,
+          expires,
+          signature,
+          keys: config.signingKeys,
+          now: new Date(),
+        }),
+      )
       const artifact = await findArtifact(store, id)
-      if (artifact?.name !== name) throw new ProblemError('artifact-not-found', `There is no artifact ${id} any more.`)
+      if (artifact?.name !== name)
+        throw new ProblemError('artifact-not-found', `There is no artifact ${id} any more.`)
       return sendArtifact(request, reply, artifact)
     },
   )
 
-  async function sendArtifact(request: FastifyRequest, reply: FastifyReply, artifact: Artifact): Promise<FastifyReply> {
+  async function sendArtifact(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    artifact: Artifact,
+  ): Promise<FastifyReply> {
     const etag = `"${artifact.sha256}"`
     reply.headers({
       etag,
@@ -71,9 +100,14 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
     })
     if (hasETag(request.headers['if-none-match'], etag)) return reply.code(304).send()
     const ifRange = request.headers['if-range']
-    const range = ifRange === undefined || ifRange === etag ? requestedRange(request.headers.range, artifact.size) : undefined
+    const range =
+      ifRange === undefined || ifRange === etag
+        ? requestedRange(request.headers.range, artifact.size)
+        : undefined
     if (range !== undefined) {
-      reply.code(206).header('content-range', `bytes ${range.offset}-${range.offset + range.length - 1}/${artifact.size}`)
+      reply
+        .code(206)
+        .header('content-range', `bytes ${range.offset}-${range.offset + range.length - 1}/${artifact.size}`)
     }
     reply.header('content-length', range?.length ?? artifact.size)
     if (request.method === 'HEAD' || artifact.size === 0) return reply.send()
@@ -82,10 +116,21 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
 }
 
 function assertSigned(verdict: 'ok' | 'expired' | 'invalid'): void {
-  if (verdict === 'expired') throw new ProblemError('expired-signature', 'The URL has expired. Ask for a new one with POST /v1/artifacts/{id}/download-url.')
-  if (verdict === 'invalid') throw new ProblemError('invalid-signature', 'The URL was altered or cut off. Use it exactly as it was given.')
+  if (verdict === 'expired')
+    throw new ProblemError(
+      'expired-signature',
+      'The URL has expired. Ask for a new one with POST /v1/artifacts/{id}/download-url.',
+    )
+  if (verdict === 'invalid')
+    throw new ProblemError(
+      'invalid-signature',
+      'The URL was altered or cut off. Use it exactly as it was given.',
+    )
 }
 
 function hasETag(header: string | undefined, etag: string): boolean {
-  return header !== undefined && header.split(',').some((candidate) => ['*', etag, `W/${etag}`].includes(candidate.trim()))
+  return (
+    header !== undefined &&
+    header.split(',').some((candidate) => ['*', etag, `W/${etag}`].includes(candidate.trim()))
+  )
 }

@@ -18,9 +18,17 @@ export async function artifactProxy(app: App, { config }: GatewayContext): Promi
         onError: (reply, { error }) => {
           reply.log.error({ err: error }, 'The artifact service cannot be reached.')
           const problem = toProblem(
-            new ProblemError('upstream-unavailable', 'The artifact service cannot be reached; try again shortly.'),
+            new ProblemError(
+              'upstream-unavailable',
+              'The artifact service cannot be reached; try again shortly.',
+            ),
           )
-          void reply.code(503).header('retry-after', '5').type('application/problem+json').serializer(JSON.stringify).send(problem)
+          void reply
+            .code(503)
+            .header('retry-after', '5')
+            .type('application/problem+json')
+            .serializer(JSON.stringify)
+            .send(problem)
         },
       },
     })

@@ -1,5 +1,7 @@
 import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { IdentifiedEvent } from '@edgesmith/builds/build-archive'
+import { readLog } from '@edgesmith/builds/build-log'
 import { BuildEvent } from '@edgesmith/contract/event'
 import { BuildId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
@@ -13,7 +15,14 @@ const Params = Type.Object({ id: BuildId })
 const heartbeatMs = 15_000
 
 /** `GET /v1/builds/{id}/events` and `GET /v1/builds/{id}/logs`. */
-export function buildEventRoutes(app: App, { builds, events }: GatewayContext): void {
+export function buildEventRoutes(app: App, context: GatewayContext): void {
+  // Followers would keep the app from closing; they come back with the id of their last event.
+  const closing = new AbortController()
+  app.addHook('preClose', (done) => {
+    closing.abort()
+    done()
+  })
+
   app.get(
     '/v1/builds/:id/events',
     {
@@ -26,11 +35,14 @@ export function buildEventRoutes(app: App, { builds, events }: GatewayContext): 
           'Server-sent events: first all there were, then each as it happens, until the build ends. Send the id of the last event seen as `Last-Event-ID` to go on after it without loss.',
         params: Params,
         headers: Type.Object({
-          'last-event-id': Type.Optional(Type.String({ maxLength: 64, description: 'Id of the last event seen.' })),
+          'last-event-id': Type.Optional(
+            Type.String({ maxLength: 64, description: 'Id of the last event seen.' }),
+          ),
         }),
         response: {
           200: {
-            description: 'The events. Each has an `id`, an `event` (`state`, `progress` or `log`) and JSON `data`.',
+            description:
+              'The events. Each has an `id`, an `event` (`state`, `progress` or `log`) and JSON `data`.',
             content: { 'text/event-stream': { schema: Type.Unsafe<Readable>(BuildEvent) } },
           },
           ...problemResponses('invalid-parameter', 'build-not-found'),
@@ -38,21 +50,35 @@ export function buildEventRoutes(app: App, { builds, events }: GatewayContext): 
       },
     },
     async (request, reply) => {
-      const { id } = await builds.get(request.params.id)
+      const { id } = request.params
       const gone = new AbortController()
-      reply.raw.once('close', () => { gone.abort() })
+      reply.raw.once('close', () => {
+        gone.abort()
+      })
       const after = request.headers['last-event-id']
-      const history = events.read(id, { follow: true, signal: gone.signal, ...(after === undefined ? {} : { after }) })
-      const first = await history.next()
+      const sent = await context.events.read(id, {
+        follow: true,
+        signal: AbortSignal.any([gone.signal, closing.signal]),
+        ...(after === undefined ? {} : { after }),
+      })
 
       const stream = new PassThrough()
       const heartbeat = setInterval(() => stream.write(': alive\n\n'), heartbeatMs)
-      pipeline(toServerSentEvents(first, history), stream)
+      pipeline(toServerSentEvents(sent), stream)
         .catch((error: unknown) => {
-          if (!gone.signal.aborted) request.log.error({ err: error }, 'The event stream broke off.')
+          if (!gone.signal.aborted && !closing.signal.aborted)
+            request.log.error({ err: error }, 'The event stream broke off.')
         })
-        .finally(() => { clearInterval(heartbeat) })
-      return reply.headers({ 'content-type': 'text/event-stream', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' }).send(stream)
+        .finally(() => {
+          clearInterval(heartbeat)
+        })
+      return reply
+        .headers({
+          'content-type': 'text/event-stream',
+          'cache-control': 'no-cache',
+          'x-accel-buffering': 'no',
+        })
+        .send(stream)
     },
   )
 
@@ -64,39 +90,38 @@ export function buildEventRoutes(app: App, { builds, events }: GatewayContext): 
         operationId: 'getBuildLog',
         tags: ['builds'],
         summary: "Read a build's log",
-        description: 'The whole log so far, as text; with `follow=true` the answer goes on until the build ends.',
+        description:
+          'The whole log so far, as text; with `follow=true` the answer goes on until the build ends.',
         params: Params,
         querystring: Type.Object(
           { follow: Type.Boolean({ default: false, description: 'Go on with the log as it grows.' }) },
           { additionalProperties: false },
         ),
         response: {
-          200: { description: 'The log.', content: { 'text/plain': { schema: Type.Unsafe<Readable>(Type.String()) } } },
+          200: {
+            description: 'The log.',
+            content: { 'text/plain': { schema: Type.Unsafe<Readable>(Type.String()) } },
+          },
           ...problemResponses('invalid-parameter', 'build-not-found'),
         },
       },
     },
     async (request, reply) => {
-      const { id } = await builds.get(request.params.id)
       const gone = new AbortController()
-      reply.raw.once('close', () => { gone.abort() })
-      const log = events.readLog(id, { follow: request.query.follow, signal: gone.signal })
+      reply.raw.once('close', () => {
+        gone.abort()
+      })
+      const log = await readLog(context, request.params.id, {
+        follow: request.query.follow,
+        signal: AbortSignal.any([gone.signal, closing.signal]),
+      })
       return reply.type('text/plain; charset=utf-8').send(Readable.from(log))
     },
   )
 }
 
-type SentEvent = { id: string; event: BuildEvent }
-
-async function* toServerSentEvents(
-  first: IteratorResult<SentEvent, unknown>,
-  rest: AsyncIterable<SentEvent>,
-): AsyncGenerator<string> {
-  if (first.done === true) return
-  yield serverSentEvent(first.value)
-  for await (const sent of rest) yield serverSentEvent(sent)
-}
-
-function serverSentEvent({ id, event }: SentEvent): string {
-  return `id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+async function* toServerSentEvents(events: AsyncIterable<IdentifiedEvent>): AsyncGenerator<string> {
+  for await (const { id, event } of events) {
+    yield `id: ${id}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`
+  }
 }

@@ -3,18 +3,22 @@ import { BuildId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import { cancel, retry } from '@edgesmith/builds/build-commands'
+import { retryBuild } from '@edgesmith/builds/build-state'
+import { requestCancel } from '@edgesmith/builds/cancellation'
 import type { GatewayContext } from '../context.ts'
 import { readSubmission } from '../intake.ts'
 import { submissionBody, withoutBodyValidation } from '../submission-form.ts'
 import { deleteBuild, submitBuild } from '../submit.ts'
 
 const Params = Type.Object({ id: BuildId })
-const asJson = (schema: object, description: string) => ({ description, content: { 'application/json': { schema } } })
+const asJson = (schema: object, description: string) => ({
+  description,
+  content: { 'application/json': { schema } },
+})
 
 /** The routes of `/v1/builds`, but for events and logs. */
 export function buildRoutes(app: App, context: GatewayContext): void {
-  const { builds, queue } = context
+  const { repository, queue } = context
 
   app.post(
     '/v1/builds',
@@ -28,14 +32,21 @@ export function buildRoutes(app: App, context: GatewayContext): void {
           'Checks the build spec and its inputs and queues the build. The body is the spec as JSON or YAML, referring to uploads, or a form with a part `spec` and the files as parts named by role, in any order. The answer to a request that is repeated with the same `Idempotency-Key` is the build of the first.',
         headers: Type.Object({
           'idempotency-key': Type.Optional(
-            Type.String({ minLength: 1, maxLength: 255, pattern: '^[!-~]+$', description: 'Makes repeating the request safe, for 24 hours.' }),
+            Type.String({
+              minLength: 1,
+              maxLength: 255,
+              pattern: '^[!-~]+$',
+              description: 'Makes repeating the request safe, for 24 hours.',
+            }),
           ),
         }),
         body: submissionBody,
         response: {
           202: {
             ...asJson(Build, 'The build is queued.'),
-            headers: { Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' } },
+            headers: {
+              Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' },
+            },
           },
           ...problemResponses(
             'malformed-request',
@@ -51,13 +62,14 @@ export function buildRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
-      await using submission = await readSubmission(request, { store: context.store, uploadLimitBytes: context.config.uploadLimitBytes })
+      await using submission = await readSubmission(request, {
+        store: context.store,
+        uploadLimitBytes: context.config.uploadLimitBytes,
+      })
       const { build, replayed } = await submitBuild(context, submission, request.headers['idempotency-key'])
-      return reply
-        .code(202)
-        .header('location', `/v1/builds/${build.id}`)
-        .headers(replayed ? { 'idempotent-replayed': 'true' } : {})
-        .send(build)
+      reply.code(202).header('location', `/v1/builds/${build.id}`)
+      if (replayed) reply.header('idempotent-replayed', 'true')
+      return build
     },
   )
 
@@ -72,7 +84,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         response: { 200: asJson(BuildPage, 'A page of builds.'), ...problemResponses('invalid-parameter') },
       },
     },
-    (request) => builds.list(request.query),
+    (request) => repository.list(request.query),
   )
 
   app.get(
@@ -83,10 +95,13 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         tags: ['builds'],
         summary: 'Tell about a build',
         params: Params,
-        response: { 200: asJson(Build, 'The build.'), ...problemResponses('invalid-parameter', 'build-not-found') },
+        response: {
+          200: asJson(Build, 'The build.'),
+          ...problemResponses('invalid-parameter', 'build-not-found'),
+        },
       },
     },
-    (request) => builds.get(request.params.id),
+    (request) => repository.get(request.params.id),
   )
 
   app.post(
@@ -97,12 +112,16 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         tags: ['builds'],
         summary: 'Cancel a build',
         description:
-          'A queued build is canceled at once. A running one is stopped and becomes `canceled` when its containers are gone. Canceling a canceled build changes nothing.',
+          'A queued build is canceled at once. A running one is stopped and becomes `canceled` when its containers are gone.',
         params: Params,
-        response: { 202: asJson(Build, 'The build is, or is about to be, canceled.'), ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict') },
+        response: {
+          202: asJson(Build, 'The build is, or is about to be, canceled.'),
+          ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
+        },
       },
     },
-    async (request, reply) => reply.code(202).send(await cancel(builds, queue, request.params.id)),
+    async (request, reply) =>
+      reply.code(202).send(await requestCancel(context, request.params.id, new Date())),
   )
 
   app.post(
@@ -116,14 +135,17 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         response: {
           202: {
             ...asJson(Build, 'The build is queued again.'),
-            headers: { Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' } },
+            headers: {
+              Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' },
+            },
           },
           ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
         },
       },
     },
     async (request, reply) => {
-      const build = await retry(builds, queue, request.params.id)
+      const build = await repository.update(request.params.id, retryBuild, new Date())
+      await queue.enqueue(build)
       return reply.code(202).header('location', `/v1/builds/${build.id}`).send(build)
     },
   )
@@ -156,9 +178,12 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         tags: ['artifacts'],
         summary: 'List the files a build made',
         params: Params,
-        response: { 200: asJson(ArtifactList, 'The artifacts.'), ...problemResponses('invalid-parameter', 'build-not-found') },
+        response: {
+          200: asJson(ArtifactList, 'The artifacts.'),
+          ...problemResponses('invalid-parameter', 'build-not-found'),
+        },
       },
     },
-    async (request) => ({ items: (await builds.get(request.params.id)).artifacts }),
+    async (request) => ({ items: (await repository.get(request.params.id)).artifacts }),
   )
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import { ContentId, FileName, fileNamePattern } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
@@ -8,36 +8,83 @@ import { problemResponses } from '@edgesmith/service/problem-responses'
 import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { Type } from 'typebox'
 import type { GatewayContext } from '../context.ts'
+import { withoutBodyValidation } from '../submission-form.ts'
+
+const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
+const uploadBody = {
+  content: {
+    'application/octet-stream': { schema: Bytes },
+    'multipart/form-data': { schema: Type.Object({ file: Bytes }, { additionalProperties: false }) },
+  },
+}
 
 /** `POST /v1/uploads` and `GET /v1/uploads/{id}`. */
-export function uploadRoutes(app: App, { store, config }: GatewayContext): void {
+export function uploadRoutes(parent: App, context: GatewayContext): void {
+  void parent.register((scope, _options, done) => {
+    // Here any body but a form is the file itself, whatever it says it is.
+    scope.removeContentTypeParser([
+      'application/json',
+      'text/plain',
+      'application/yaml',
+      'text/yaml',
+      'application/x-yaml',
+    ])
+    scope.addContentTypeParser('*', (_request, payload, parsed) => {
+      parsed(null, payload)
+    })
+    addRoutes(scope, context)
+    done()
+  })
+}
+
+function addRoutes(app: App, { store, config }: GatewayContext): void {
   app.post(
     '/v1/uploads',
     {
+      validatorCompiler: withoutBodyValidation,
       schema: {
         operationId: 'createUpload',
         tags: ['uploads'],
         summary: 'Store a file',
         description:
           'Streams one file into the store: as the raw body (`curl --data-binary @file -H "Content-Type: application/octet-stream"` or `curl -T file -X POST`) or as the one file part of a form (`curl -F file=@file`). The same content twice is one object and has the same id.',
-        consumes: ['application/octet-stream', 'multipart/form-data'],
+        body: uploadBody,
         querystring: Type.Object({ fileName: Type.Optional(FileName) }, { additionalProperties: false }),
         response: {
           201: { description: 'The file is stored.', content: { 'application/json': { schema: Upload } } },
-          200: { description: 'The same content was stored before.', content: { 'application/json': { schema: Upload } } },
-          ...problemResponses('malformed-request', 'invalid-parameter', 'content-too-large', 'unsupported-media-type', 'invalid-body', 'empty-file'),
+          200: {
+            description: 'The same content was stored before.',
+            content: { 'application/json': { schema: Upload } },
+          },
+          ...problemResponses(
+            'malformed-request',
+            'invalid-parameter',
+            'content-too-large',
+            'unsupported-media-type',
+            'invalid-body',
+            'empty-file',
+          ),
         },
       },
     },
     async (request, reply) => {
       const { content, fileName } = await readFile(request)
       const name = request.query.fileName ?? fileName
-      const staged = await stageUpload(store, content, { limitBytes: config.uploadLimitBytes }).catch((error: unknown) => {
-        request.raw.resume()
-        throw error
-      })
-      const { upload, created } = await commitUpload(store, staged, name === undefined ? {} : { fileName: name })
-      return reply.code(created ? 201 : 200).header('location', `/v1/uploads/${upload.id}`).send(upload)
+      const staged = await stageUpload(store, content, { limitBytes: config.uploadLimitBytes }).catch(
+        (error: unknown) => {
+          request.raw.resume()
+          throw error
+        },
+      )
+      const { upload, created } = await commitUpload(
+        store,
+        staged,
+        name === undefined ? {} : { fileName: name },
+      )
+      return reply
+        .code(created ? 201 : 200)
+        .header('location', `/v1/uploads/${upload.id}`)
+        .send(upload)
     },
   )
 
@@ -57,17 +104,21 @@ export function uploadRoutes(app: App, { store, config }: GatewayContext): void 
     },
     async (request) => {
       const found = await findUpload(store, request.params.id)
-      if (found === undefined) throw new ProblemError('upload-not-found', `There is no upload ${request.params.id}.`)
+      if (found === undefined)
+        throw new ProblemError('upload-not-found', `There is no upload ${request.params.id}.`)
       return found.upload
     },
   )
 }
 
-async function readFile(request: FastifyRequest): Promise<{ content: Readable; fileName: string | undefined }> {
+async function readFile(
+  request: FastifyRequest,
+): Promise<{ content: Readable; fileName: string | undefined }> {
   if (!request.isMultipart()) {
     const { body } = request
-    if (body === undefined || body === null) throw new ProblemError('empty-file', 'The request has no body: send the bytes of the file.')
-    return { content: body as Readable, fileName: undefined }
+    if (!(body instanceof Readable))
+      throw new ProblemError('empty-file', 'The request has no body: send the bytes of the file.')
+    return { content: body, fileName: undefined }
   }
   const part = await request.file()
   if (part === undefined) {

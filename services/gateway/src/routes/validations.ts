@@ -19,8 +19,16 @@ export function validationRoutes(app: App, context: GatewayContext): void {
         description: 'Takes what `POST /v1/builds` takes and answers every diagnostic. Nothing is kept.',
         body: submissionBody,
         response: {
-          200: { description: 'The diagnostics.', content: { 'application/json': { schema: ValidationResult } } },
-          ...problemResponses('malformed-request', 'content-too-large', 'unsupported-media-type', 'invalid-body'),
+          200: {
+            description: 'The diagnostics.',
+            content: { 'application/json': { schema: ValidationResult } },
+          },
+          ...problemResponses(
+            'malformed-request',
+            'content-too-large',
+            'unsupported-media-type',
+            'invalid-body',
+          ),
         },
       },
     },

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** How long the server may take to be ready, and to stop, in milliseconds. */
+const startTimeout = 60_000
+const stopTimeout = 20_000
+
+export type MinioServer = AsyncDisposable & {
+  /** `http://127.0.0.1:<port>` */
+  endpoint: string
+  accessKey: string
+  secretKey: string
+}
+
+export type MinioOptions = {
+  /** Directory of the server's own; its objects are there again at the next start. */
+  dataDir: string
+  /** TCP port on the loopback interface, by default a free one. */
+  port?: number
+  /** Credentials, by default new random ones. */
+  accessKey?: string
+  secretKey?: string
+}
+
+/**
+ * Starts a MinIO server on the loopback interface and waits until it is ready. Builds the server
+ * first when the machine has none, see `install.sh`. Disposing stops it; what it stored stays.
+ */
+export async function startMinio(options: MinioOptions): Promise<MinioServer> {
+  const { dataDir, port = 0, accessKey = randomSecret(), secretKey = randomSecret() } = options
+  const binary = await installMinio()
+  const objects = join(dataDir, 'objects')
+  await mkdir(objects, { recursive: true })
+  const child = spawn(
+    binary,
+    ['server', '--certs-dir', join(dataDir, 'certs'), '--address', `127.0.0.1:${port}`, objects],
+    {
+      env: {
+        ...process.env,
+        MINIO_ROOT_USER: accessKey,
+        MINIO_ROOT_PASSWORD: secretKey,
+        MINIO_BROWSER: 'off',
+        MINIO_UPDATE: 'off',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
+  const killWithParent = () => child.kill('SIGKILL')
+  process.once('exit', killWithParent)
+  const stop = async () => {
+    await stopProcess(child)
+    process.off('exit', killWithParent)
+  }
+  try {
+    const endpoint = await waitUntilReady(child)
+    return { endpoint, accessKey, secretKey, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Builds MinIO where missing and returns the path of its binary. */
+async function installMinio(): Promise<string> {
+  const script = join(import.meta.dirname, 'install.sh')
+  const child = spawn(script, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [printed] = await Promise.all([text(child.stdout), once(child, 'close')])
+  const binary = printed.trim().split('\n').at(-1)
+  if (child.exitCode !== 0 || binary === undefined) throw new Error(`${script} failed, see its output.`)
+  return binary
+}
+
+async function waitUntilReady(child: ChildProcess): Promise<string> {
+  const output: string[] = []
+  const { promise: endpoint, resolve, reject } = Promise.withResolvers<string>()
+  child.once('error', reject)
+  child.once('exit', (code, signal) => {
+    reject(new Error(`MinIO ended with ${String(code ?? signal)} instead of starting:\n${output.join('\n')}`))
+  })
+  for (const stream of [child.stdout, child.stderr]) {
+    if (stream === null) throw new Error('MinIO was started without output.')
+    // The address is printed so that the port, where it was left to the server, can be known.
+    createInterface(stream).on('line', (line) => {
+      if (output.push(line) > 50) output.shift()
+      const url = /^API: (http:\/\/127\.0\.0\.1:\d+)\b/.exec(line)?.[1]
+      if (url !== undefined) resolve(url)
+    })
+  }
+  const deadline = AbortSignal.timeout(startTimeout)
+  deadline.addEventListener('abort', () => {
+    reject(new Error(`MinIO was not ready within ${startTimeout} ms:\n${output.join('\n')}`))
+  })
+  const url = await endpoint
+  while (!(await isHealthy(url, deadline))) await delay(50, undefined, { signal: deadline })
+  return url
+}
+
+/** MinIO documentation, "Healthcheck API": 200 once the server can serve reads and writes. */
+async function isHealthy(endpoint: string, signal: AbortSignal): Promise<boolean> {
+  const response = await fetch(`${endpoint}/minio/health/cluster`, { signal })
+  await response.body?.cancel()
+  return response.ok
+}
+
+async function stopProcess(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return
+  const exited = once(child, 'exit')
+  child.kill('SIGTERM')
+  const force = setTimeout(() => child.kill('SIGKILL'), stopTimeout)
+  await exited
+  clearTimeout(force)
+}
+
+function randomSecret(): string {
+  return randomBytes(16).toString('hex')
+}

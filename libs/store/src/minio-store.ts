@@ -1,0 +1,143 @@
+import { addAbortSignal, Readable } from 'node:stream'
+import { Client } from 'minio'
+import { createTransport } from './minio-transport.ts'
+import { uploadStream } from './multipart-upload.ts'
+import { assertByteRange, assertKeyPrefix, assertObjectKey, NoSuchObject } from './object-store.ts'
+import type { ByteRange, ObjectEntry, ObjectStat, ObjectStore, PutOptions } from './object-store.ts'
+import { retrying } from './retry.ts'
+import { isS3Error } from './s3-error.ts'
+
+export type MinioSettings = {
+  /** `http://host:port` or `https://host:port`. */
+  endpoint: string
+  accessKey: string
+  secretKey: string
+  bucket: string
+  /** By default `us-east-1`, which is MinIO's own default. */
+  region?: string
+}
+
+const answerTimeout = 60_000
+
+/**
+ * Opens a bucket of a MinIO server as an object store and makes it where missing. Parts of uploads
+ * that a crashed process did not finish are removed by MinIO itself, after a day by default
+ * (`stale_uploads_expiry`).
+ */
+export async function openMinioStore(settings: MinioSettings): Promise<ObjectStore> {
+  const { accessKey, secretKey, bucket, region = 'us-east-1' } = settings
+  const { protocol, hostname, port, pathname } = new URL(settings.endpoint)
+  if ((protocol !== 'http:' && protocol !== 'https:') || pathname !== '/') {
+    throw new RangeError(`${settings.endpoint} is not an endpoint such as https://minio.example.com:9000.`)
+  }
+  const client = new Client({
+    endPoint: hostname,
+    ...(port === '' ? {} : { port: Number(port) }),
+    useSSL: protocol === 'https:',
+    accessKey,
+    secretKey,
+    region,
+    transport: createTransport(protocol, { answerTimeout }),
+    retryOptions: { disableRetry: true },
+  })
+  if (!(await retrying(() => client.bucketExists(bucket)))) await makeBucket(client, bucket, region)
+  return new MinioStore(client, bucket)
+}
+
+class MinioStore implements ObjectStore {
+  readonly #client: Client
+  readonly #bucket: string
+
+  constructor(client: Client, bucket: string) {
+    this.#client = client
+    this.#bucket = bucket
+  }
+
+  async put(key: string, body: Readable | Buffer, options: PutOptions = {}): Promise<{ size: number }> {
+    assertObjectKey(key)
+    const { contentType = 'application/octet-stream', signal } = options
+    const source = Buffer.isBuffer(body) ? Readable.from([body], { objectMode: false }) : body
+    if (signal !== undefined) addAbortSignal(signal, source)
+    try {
+      const target = { bucket: this.#bucket, key, headers: { 'Content-Type': contentType } }
+      return { size: await uploadStream(this.#client, target, source, signal) }
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw error
+    }
+  }
+
+  async putIfAbsent(key: string, body: Buffer): Promise<boolean> {
+    assertObjectKey(key)
+    try {
+      await this.#client.putObject(this.#bucket, key, body, body.length, { 'If-None-Match': '*' })
+      return true
+    } catch (error) {
+      if (isS3Error(error, 'PreconditionFailed')) return false
+      throw error
+    }
+  }
+
+  async get(key: string, range: ByteRange = {}): Promise<Readable> {
+    assertObjectKey(key)
+    assertByteRange(range)
+    const { offset = 0, length } = range
+    if (length === 0) {
+      if ((await this.stat(key)) === undefined) throw new NoSuchObject(key)
+      return Readable.from([], { objectMode: false })
+    }
+    try {
+      return await retrying(() => this.#client.getPartialObject(this.#bucket, key, offset, length))
+    } catch (error) {
+      if (isS3Error(error, 'NoSuchKey')) throw new NoSuchObject(key, { cause: error })
+      if (isS3Error(error, 'InvalidRange')) return Readable.from([], { objectMode: false })
+      throw error
+    }
+  }
+
+  async stat(key: string): Promise<ObjectStat | undefined> {
+    assertObjectKey(key)
+    try {
+      const { size, lastModified } = await retrying(() => this.#client.statObject(this.#bucket, key))
+      return { size, modifiedAt: lastModified }
+    } catch (error) {
+      if (isS3Error(error, 'NotFound')) return undefined
+      throw error
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    assertObjectKey(key)
+    await retrying(() => this.#client.removeObject(this.#bucket, key))
+  }
+
+  async *list(prefix: string): AsyncGenerator<ObjectEntry> {
+    assertKeyPrefix(prefix)
+    let continuation: string | undefined = ''
+    do {
+      const token: string = continuation
+      const page = await retrying(() =>
+        this.#client.listObjectsV2Query(this.#bucket, prefix, token, '', 1000, ''),
+      )
+      for (const { name, size, lastModified } of page.objects) {
+        if (name !== undefined) yield { key: name, size, modifiedAt: lastModified }
+      }
+      continuation = page.isTruncated ? page.nextContinuationToken : undefined
+    } while (continuation !== undefined)
+  }
+
+  async check(): Promise<void> {
+    if (!(await retrying(() => this.#client.bucketExists(this.#bucket)))) {
+      throw new Error(`The object store has no bucket ${this.#bucket}.`)
+    }
+  }
+}
+
+async function makeBucket(client: Client, bucket: string, region: string): Promise<void> {
+  try {
+    await retrying(() => client.makeBucket(bucket, region))
+  } catch (error) {
+    // Another process made it at the same time.
+    if (!isS3Error(error, 'BucketAlreadyOwnedByYou')) throw error
+  }
+}

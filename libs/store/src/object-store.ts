@@ -1,0 +1,94 @@
+import type { Readable } from 'node:stream'
+
+/** What a listing says of one object. */
+export type ObjectEntry = { key: string; size: number; modifiedAt: Date }
+
+/** What is known of an object without reading it; `size` is in bytes. */
+export type ObjectStat = Omit<ObjectEntry, 'key'>
+
+export type PutOptions = {
+  /** Media type, kept where the store has a place for it. */
+  contentType?: string
+  /** Ends the put; it then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** A part of an object, in bytes; by default from the first byte to the last. */
+export type ByteRange = { offset?: number; length?: number }
+
+/**
+ * Named byte strings. An object appears whole or not at all: readers see the old content or the
+ * new, never a mixture, and a put that fails leaves nothing behind.
+ *
+ * Keys follow `assertObjectKey`; a key cannot also be the directory part of another.
+ */
+export interface ObjectStore {
+  /**
+   * Stores the bytes under the key, in place of any there before, and returns how many they were.
+   * A stream is read with back-pressure and in bounded memory; it is destroyed when the put fails.
+   */
+  put(key: string, body: Readable | Buffer, options?: PutOptions): Promise<{ size: number }>
+
+  /**
+   * Stores the bytes only where the key has none: of any number of callers exactly one gets true.
+   * After an error it is not known whether the bytes were stored.
+   */
+  putIfAbsent(key: string, body: Buffer): Promise<boolean>
+
+  /**
+   * Opens an object for reading. A range that begins behind the end is empty. The caller reads the
+   * stream to its end or destroys it. Throws `NoSuchObject`.
+   */
+  get(key: string, range?: ByteRange): Promise<Readable>
+
+  stat(key: string): Promise<ObjectStat | undefined>
+
+  /** Removes an object; one that isn't there is no error. */
+  remove(key: string): Promise<void>
+
+  /** Lists the objects whose key begins with the prefix, in the order of their keys' bytes. */
+  list(prefix: string): AsyncIterable<ObjectEntry>
+
+  /** Throws when the store cannot be used now. */
+  check(): Promise<void>
+}
+
+/** There is no object under the key. */
+export class NoSuchObject extends Error {
+  override name = 'NoSuchObject'
+  readonly key: string
+
+  constructor(key: string, options?: ErrorOptions) {
+    super(`There is no object ${key}.`, options)
+    this.key = key
+  }
+}
+
+const keyPattern = /^[A-Za-z0-9_][A-Za-z0-9._+:-]*(\/[A-Za-z0-9_][A-Za-z0-9._+:-]*)*$/
+const prefixPattern = /^([A-Za-z0-9_][A-Za-z0-9._+:-]*\/)*([A-Za-z0-9_][A-Za-z0-9._+:-]*)?$/
+const maximumKeyLength = 1024
+
+/**
+ * Refuses a key that is not segments of letters, digits and `._+:-` joined by single slashes, none
+ * beginning with a dot or a sign, and at most 1024 characters together: such keys mean the same in
+ * a directory and in S3. Throws a `RangeError`.
+ */
+export function assertObjectKey(key: string): void {
+  if (key.length > maximumKeyLength || !keyPattern.test(key)) {
+    throw new RangeError(`${JSON.stringify(key)} is not an object key.`)
+  }
+}
+
+/** Refuses a prefix with which no object key can begin. Throws a `RangeError`. */
+export function assertKeyPrefix(prefix: string): void {
+  if (prefix.length > maximumKeyLength || !prefixPattern.test(prefix)) {
+    throw new RangeError(`${JSON.stringify(prefix)} is not the beginning of an object key.`)
+  }
+}
+
+/** Refuses a range that is not made of whole, non-negative numbers. Throws a `RangeError`. */
+export function assertByteRange({ offset = 0, length = 0 }: ByteRange): void {
+  if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(length) || length < 0) {
+    throw new RangeError(`offset ${offset} and length ${length} are not a range of bytes.`)
+  }
+}

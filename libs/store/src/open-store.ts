@@ -1,0 +1,13 @@
+import { openDirectoryStore } from './directory-store.ts'
+import { openMinioStore, type MinioSettings } from './minio-store.ts'
+import type { ObjectStore } from './object-store.ts'
+
+/** An object store to open. */
+export type ObjectStoreConfig =
+  | { readonly kind: 'directory'; readonly directory: string }
+  | ({ readonly kind: 'minio' } & Readonly<MinioSettings>)
+
+/** Opens the object store that a configuration names. */
+export function openStore(config: ObjectStoreConfig): Promise<ObjectStore> {
+  return config.kind === 'directory' ? openDirectoryStore(config.directory) : openMinioStore(config)
+}

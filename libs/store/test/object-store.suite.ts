@@ -1,0 +1,309 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { Type } from 'typebox'
+import { readJson, writeJson, writeJsonIfAbsent } from '../src/json-object.ts'
+import { NoSuchObject } from '../src/object-store.ts'
+import type { ObjectEntry, ObjectStore } from '../src/object-store.ts'
+import { bytesOf, bytesStream, failingStream, KiB, MiB, sha256Of, stalledStream } from './byte-streams.ts'
+
+export type StoreUnderTest = AsyncDisposable & {
+  store: ObjectStore
+  /** How many unfinished writes to the key the store still holds. */
+  countUnfinished(key: string): Promise<number>
+}
+
+/** What every object store has to do. */
+export function testObjectStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  describe(name, () => {
+    let opened: StoreUnderTest
+    let store: ObjectStore
+
+    before(async () => {
+      opened = await open()
+      store = opened.store
+    })
+    after(() => opened[Symbol.asyncDispose]())
+    afterEach(async () => {
+      for (const { key } of await listAll(store, '')) await store.remove(key)
+    })
+
+    for (const size of [0, 1, 100 * KiB, 8 * MiB - 1, 8 * MiB, 8 * MiB + 1, 45 * MiB]) {
+      it(`returns the ${size} bytes of a stream as they were`, async () => {
+        assert.deepEqual(await store.put('a/b/data', bytesStream(size)), { size })
+        assert.equal(await sha256Of(await store.get('a/b/data')), await sha256Of(bytesStream(size)))
+        assert.equal((await store.stat('a/b/data'))?.size, size)
+      })
+    }
+
+    for (const size of [0, 5, 9 * MiB]) {
+      it(`returns the ${size} bytes of a buffer as they were`, async () => {
+        assert.deepEqual(await store.put('a', bytesOf(size), { contentType: 'text/plain' }), { size })
+        assert.deepEqual(await buffer(await store.get('a')), bytesOf(size))
+      })
+    }
+
+    it('reads ranges', async () => {
+      await store.put('digits', Buffer.from('0123456789'))
+      const read = async (offset?: number, length?: number) => {
+        const range = {
+          ...(offset === undefined ? {} : { offset }),
+          ...(length === undefined ? {} : { length }),
+        }
+        return (await buffer(await store.get('digits', range))).toString()
+      }
+      assert.equal(await read(0), '0123456789')
+      assert.equal(await read(3), '3456789')
+      assert.equal(await read(3, 4), '3456')
+      assert.equal(await read(undefined, 2), '01')
+      assert.equal(await read(9, 1), '9')
+      assert.equal(await read(8, 100), '89')
+      assert.equal(await read(4, 0), '')
+      assert.equal(await read(10), '')
+      assert.equal(await read(11, 5), '')
+      await assert.rejects(read(-1), RangeError)
+      await assert.rejects(read(0, 1.5), RangeError)
+    })
+
+    it('reads a range of an object of several parts', async () => {
+      await store.put('large', bytesStream(20 * MiB))
+      const range = { offset: 8 * MiB - 3, length: 9 * MiB }
+      assert.deepEqual(
+        await buffer(await store.get('large', range)),
+        bytesOf(20 * MiB).subarray(range.offset, range.offset + range.length),
+      )
+    })
+
+    it('replaces an object', async () => {
+      await store.put('a', bytesStream(10 * MiB))
+      await store.put('a', Buffer.from('new'))
+      assert.equal((await buffer(await store.get('a'))).toString(), 'new')
+      assert.equal((await store.stat('a'))?.size, 3)
+    })
+
+    it('tells when an object was stored', async () => {
+      const before = Date.now()
+      await store.put('a', Buffer.from('x'))
+      const modifiedAt = (await store.stat('a'))?.modifiedAt.getTime()
+      assert.ok(modifiedAt !== undefined)
+      // S3 tells whole seconds.
+      assert.ok(modifiedAt >= before - 1000 && modifiedAt <= Date.now() + 1000)
+    })
+
+    it('has no object it was not given', async () => {
+      await store.put('a/b', Buffer.from('x'))
+      for (const key of ['missing', 'a', 'a/b/c', 'a/c']) {
+        assert.equal(await store.stat(key), undefined)
+        await assert.rejects(store.get(key), (error) => error instanceof NoSuchObject && error.key === key)
+        await assert.rejects(store.get(key, { offset: 2, length: 0 }), NoSuchObject)
+        await store.remove(key)
+      }
+      assert.equal((await store.stat('a/b'))?.size, 1)
+    })
+
+    it('removes an object, and once more without complaint', async () => {
+      await store.put('a/b', Buffer.from('x'))
+      await store.remove('a/b')
+      await store.remove('a/b')
+      assert.equal(await store.stat('a/b'), undefined)
+      assert.deepEqual(await listAll(store, ''), [])
+    })
+
+    it('lists the objects of a prefix in the order of their keys', async () => {
+      const keys = ['a+b', 'a-b', 'a.b', 'a/1', 'a/2/x', 'a/2/y', 'a0', 'ab/1', 'b']
+      for (const key of keys.toReversed()) await store.put(key, Buffer.from(key))
+      const list = async (prefix: string) => (await listAll(store, prefix)).map(({ key }) => key)
+      assert.deepEqual(await list(''), keys)
+      assert.deepEqual(await list('a/'), ['a/1', 'a/2/x', 'a/2/y'])
+      assert.deepEqual(await list('a/2'), ['a/2/x', 'a/2/y'])
+      assert.deepEqual(await list('a/2/y'), ['a/2/y'])
+      assert.deepEqual(await list('ab'), ['ab/1'])
+      assert.deepEqual(await list('c/'), [])
+      const [entry] = await listAll(store, 'a/2/x')
+      assert.equal(entry?.size, 5)
+      assert.ok(entry.modifiedAt.getTime() > Date.now() - 60_000)
+    })
+
+    it('lists more objects than one answer of the server holds', async () => {
+      const keys = Array.from({ length: 1010 }, (_, index) => `many/${String(index).padStart(4, '0')}`)
+      await inBatches(keys, 20, (key) => store.put(key, Buffer.from('x')))
+      assert.deepEqual(
+        (await listAll(store, 'many/')).map(({ key }) => key),
+        keys,
+      )
+      await inBatches(keys, 20, (key) => store.remove(key))
+    })
+
+    it('stores under an absent key for exactly one of many at once', async () => {
+      const contents = Array.from({ length: 20 }, (_, index) => Buffer.from(`writer ${index}`))
+      const won = await Promise.all(contents.map((content) => store.putIfAbsent('entries/one', content)))
+      assert.equal(won.filter(Boolean).length, 1)
+      assert.deepEqual(await buffer(await store.get('entries/one')), contents[won.indexOf(true)])
+      assert.equal(await store.putIfAbsent('entries/one', Buffer.from('late')), false)
+      await store.remove('entries/one')
+      assert.equal(await store.putIfAbsent('entries/one', Buffer.from('again')), true)
+    })
+
+    for (const size of [0, 100 * KiB, 30 * MiB]) {
+      it(`leaves nothing of a stream that fails after ${size} bytes`, async () => {
+        const failure = new Error('the line was cut')
+        await assert.rejects(store.put('cut/data', failingStream(size, failure)), failure)
+        assert.deepEqual(await listAll(store, ''), [])
+        assert.equal(await opened.countUnfinished('cut/data'), 0)
+      })
+
+      it(`leaves nothing of a put that is aborted after ${size} bytes`, async () => {
+        const abort = new AbortController()
+        const reason = new Error('no longer wanted')
+        const { stream, stalled } = stalledStream(size)
+        const rejected = assert.rejects(store.put('cut/data', stream, { signal: abort.signal }), reason)
+        await stalled
+        abort.abort(reason)
+        await rejected
+        assert.ok(stream.destroyed)
+        assert.deepEqual(await listAll(store, ''), [])
+        assert.equal(await opened.countUnfinished('cut/data'), 0)
+      })
+    }
+
+    it('refuses a put whose signal is aborted already', async () => {
+      const reason = new Error('no longer wanted')
+      const signal = AbortSignal.abort(reason)
+      await assert.rejects(store.put('a', Buffer.from('x'), { signal }), reason)
+      await assert.rejects(store.put('a', bytesStream(20 * MiB), { signal }), reason)
+      assert.deepEqual(await listAll(store, ''), [])
+    })
+
+    it('keeps the old object when a put fails', async () => {
+      await store.put('a', Buffer.from('old'))
+      await assert.rejects(store.put('a', failingStream(10 * MiB, new Error('cut'))), /cut/)
+      assert.equal((await buffer(await store.get('a'))).toString(), 'old')
+    })
+
+    it('never mixes what several write to one key', async () => {
+      const size = 9 * MiB
+      const isWhole = (bytes: Buffer) => bytes.length === size && bytes.equals(Buffer.alloc(size, bytes[0]))
+      await store.put('shared', Buffer.alloc(size, 0))
+      const writing = Promise.all(
+        [1, 2, 3, 4, 5].map((digit) =>
+          store.put('shared', Readable.from([Buffer.alloc(size, digit)], { objectMode: false })),
+        ),
+      )
+      for (let round = 0; round < 5; round += 1) {
+        assert.ok(isWhole(await buffer(await store.get('shared'))))
+      }
+      await writing
+      assert.ok(isWhole(await buffer(await store.get('shared'))))
+      assert.equal(await opened.countUnfinished('shared'), 0)
+    })
+
+    it('puts and removes beside each other in one directory', async () => {
+      const keys = Array.from({ length: 20 }, (_, index) => `busy/deep/${index}`)
+      for (let round = 0; round < 5; round += 1) {
+        await Promise.all(
+          keys.map(async (key) => {
+            await store.put(key, Buffer.from(key))
+            await store.remove(key)
+          }),
+        )
+      }
+      assert.deepEqual(await listAll(store, ''), [])
+    })
+
+    it('streams a large object in and out in bounded memory', async () => {
+      const size = 256 * MiB
+      const limit = 96 * MiB
+      const peak = await peakMemoryGrowth(async () => {
+        await store.put('large', bytesStream(size))
+        assert.equal(await sha256Of(await store.get('large')), await sha256Of(bytesStream(size)))
+      })
+      assert.ok(peak < limit, `memory grew by ${Math.round(peak / MiB)} MiB`)
+    })
+
+    it('waits for a slow reader', async () => {
+      await store.put('large', bytesStream(64 * MiB))
+      const peak = await peakMemoryGrowth(async () => {
+        let size = 0
+        const chunks: AsyncIterable<Buffer> = await store.get('large')
+        for await (const chunk of chunks) {
+          size += chunk.length
+          await delay(1)
+        }
+        assert.equal(size, 64 * MiB)
+      })
+      assert.ok(peak < 24 * MiB, `memory grew by ${Math.round(peak / MiB)} MiB`)
+    })
+
+    it('refuses keys that are not plain paths', async () => {
+      const refused = [
+        '',
+        '/a',
+        'a/',
+        'a//b',
+        '.',
+        '..',
+        '../a',
+        'a/../b',
+        'a/./b',
+        '.incoming/x',
+        'a b',
+        'a\\b',
+        'a\0',
+        'ä',
+        'a'.repeat(1025),
+      ]
+      for (const key of refused) {
+        await assert.rejects(store.put(key, Buffer.from('x')), RangeError)
+        await assert.rejects(store.putIfAbsent(key, Buffer.from('x')), RangeError)
+        await assert.rejects(store.get(key), RangeError)
+        await assert.rejects(store.stat(key), RangeError)
+        await assert.rejects(store.remove(key), RangeError)
+      }
+      await assert.rejects(listAll(store, '../'), RangeError)
+      await assert.rejects(listAll(store, '/'), RangeError)
+    })
+
+    it('keeps JSON', async () => {
+      const Site = Type.Object({ name: Type.String() })
+      assert.equal(await readJson(store, 'site.json', Site), undefined)
+      await writeJson(store, 'site.json', { name: 'store-0042' })
+      assert.deepEqual(await readJson(store, 'site.json', Site), { name: 'store-0042' })
+      assert.equal(await writeJsonIfAbsent(store, 'site.json', { name: 'other' }), false)
+      await writeJson(store, 'site.json', { name: 42 })
+      await assert.rejects(readJson(store, 'site.json', Site), /site\.json does not hold/)
+      await store.put('site.json', Buffer.from('{'))
+      await assert.rejects(readJson(store, 'site.json', Site), /site\.json does not hold/)
+    })
+
+    it('is ready', async () => {
+      await store.check()
+    })
+  })
+}
+
+async function listAll(store: ObjectStore, prefix: string): Promise<ObjectEntry[]> {
+  return Array.fromAsync(store.list(prefix))
+}
+
+async function inBatches<Item>(items: Item[], size: number, action: (item: Item) => Promise<unknown>) {
+  for (let start = 0; start < items.length; start += size) {
+    await Promise.all(items.slice(start, start + size).map(action))
+  }
+}
+
+/** By how much the resident memory of this process grows at most while the action runs, in bytes. */
+async function peakMemoryGrowth(action: () => Promise<void>): Promise<number> {
+  const start = process.memoryUsage.rss()
+  let peak = start
+  const timer = setInterval(() => {
+    peak = Math.max(peak, process.memoryUsage.rss())
+  }, 5)
+  try {
+    await action()
+  } finally {
+    clearInterval(timer)
+  }
+  return peak - start
+}

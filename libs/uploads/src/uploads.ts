@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { ContentId, FileName } from '@edgesmith/contract/identifiers'
+import { Upload } from '@edgesmith/contract/upload'
+import type { UploadKind } from '@edgesmith/contract/upload'
+import { putThrough } from '@edgesmith/store/digest-stream'
+import { readJson, writeJson, writeJsonIfAbsent } from '@edgesmith/store/json-object'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { Type } from 'typebox'
+import type { Static } from 'typebox'
+import { InspectedStream } from './inspected-stream.ts'
+
+/** Bytes that are stored but not yet in the catalogue: they are to be committed or discarded. */
+export type StagedUpload = { objectKey: string; contentId: ContentId; size: number; kind: UploadKind }
+
+/** An entry of the catalogue, stored under the digest of the content; the first writer wins. */
+const CatalogueEntry = Type.Object({ objectKey: Type.String(), upload: Upload })
+
+export type CatalogueEntry = Static<typeof CatalogueEntry>
+
+export type StageOptions = {
+  /** The largest size taken, in bytes. */
+  limitBytes: number
+  signal?: AbortSignal
+}
+
+/**
+ * Streams a file into the store in constant memory. Throws the problems `empty-file` and
+ * `content-too-large`, what the stream fails with, or the signal's reason; the store then holds
+ * nothing of the file. The stream is not destroyed: what is unread of it is left to its owner.
+ */
+export async function stageUpload(
+  store: ObjectStore,
+  source: Readable,
+  { limitBytes, signal }: StageOptions,
+): Promise<StagedUpload> {
+  const objectKey = `uploads/data/${randomUUID()}`
+  const through = new InspectedStream(limitBytes)
+  await putThrough(store, objectKey, { source, through }, { signal })
+  return { objectKey, contentId: `sha256:${through.digest()}`, size: through.size, kind: through.kind }
+}
+
+/**
+ * Enters a staged upload into the catalogue. Where the same content is there already the staged
+ * bytes are removed and the upload there is answered, `created` false, with the name it has.
+ */
+export async function commitUpload(
+  store: ObjectStore,
+  { objectKey, contentId, size, kind }: StagedUpload,
+  { fileName }: { fileName?: FileName } = {},
+): Promise<{ upload: Upload; created: boolean }> {
+  const createdAt = new Date().toISOString()
+  const upload: Upload = {
+    id: contentId,
+    kind,
+    size,
+    ...(fileName === undefined ? {} : { fileName }),
+    createdAt,
+  }
+  const entry: CatalogueEntry = { objectKey, upload }
+  if (await writeJsonIfAbsent(store, entryKey(contentId), entry)) return { upload, created: true }
+
+  const existing = await findUpload(store, contentId)
+  // Committed before, by a call that perhaps could not know it.
+  if (existing?.objectKey === objectKey) return { upload: existing.upload, created: true }
+  if (existing !== undefined && (await store.stat(existing.objectKey))?.size === size) {
+    await store.remove(objectKey)
+    return { upload: existing.upload, created: false }
+  }
+  // The entry outlived its bytes.
+  await writeJson(store, entryKey(contentId), entry)
+  return { upload, created: true }
+}
+
+/** Removes a staged upload that is not going to be committed. */
+export async function discardUpload(store: ObjectStore, staged: StagedUpload): Promise<void> {
+  await store.remove(staged.objectKey)
+}
+
+/** Looks an upload up in the catalogue; `objectKey` names its bytes. */
+export async function findUpload(store: ObjectStore, id: ContentId): Promise<CatalogueEntry | undefined> {
+  return readJson(store, entryKey(id), CatalogueEntry)
+}
+
+function entryKey(id: ContentId): string {
+  return `uploads/by-digest/${id.replace(':', '/')}.json`
+}

@@ -1,0 +1,135 @@
+import { parseArgFile } from '@edgesmith/canvos/arg-file'
+import { validateArguments } from '@edgesmith/canvos/arguments'
+import { declaredArguments, hasTarget } from '@edgesmith/canvos/earthfile'
+import { readKubernetesVersions } from '@edgesmith/canvos/kubernetes-versions'
+import type { Mirror, ResolvedTag } from '@edgesmith/canvos/mirror'
+import { layoutInputs } from '@edgesmith/canvos/workspace'
+import { earthlyTarget, type BuildSpec } from '@edgesmith/contract/build-spec'
+import { hasErrors, type Diagnostic } from '@edgesmith/contract/diagnostic'
+import type { StoredInput, ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
+import { validateUserData } from '@edgesmith/user-data/validate'
+import type { ValidationContext } from './context.ts'
+import { readSmallInput } from './small-input.ts'
+
+/**
+ * Judges a build spec and its inputs against the CanvOS tag it asks for, and works out the arguments
+ * that the build will get. Every diagnostic is answered, not only the first.
+ * @throws ProblemError `upstream-unavailable` when there is no CanvOS to judge by.
+ */
+export async function validateSubmission(
+  context: ValidationContext,
+  { spec, inputs }: ValidationRequest,
+): Promise<ValidationResult> {
+  const target = spec.target ?? 'iso'
+  const { canvos, diagnostics } = await resolveRelease(context, spec)
+  const argFile = await readArgFile(context, inputs)
+  diagnostics.push(...argFile.diagnostics)
+
+  const earthfile = canvos === undefined ? undefined : await context.canvos.readFile(canvos.tag, 'Earthfile')
+  const given = new Set([...argFile.entries.map((entry) => entry.key), ...Object.keys(spec.arguments ?? {})])
+  const defaults = parseArgFile(context.defaultArgFile ?? '').entries.filter((entry) => !given.has(entry.key))
+  let buildArguments: Record<string, string> = {}
+  if (canvos !== undefined && earthfile !== undefined) {
+    const validated = validateArguments({
+      tag: canvos.tag,
+      target,
+      argFile,
+      arguments: { ...Object.fromEntries(defaults.map(({ key, value }) => [key, value])), ...spec.arguments },
+      declared: declaredArguments(earthfile),
+      kubernetesVersions: await readKubernetesVersions(context.canvos, canvos.tag),
+      inputs,
+    })
+    const layout = layoutInputs({
+      tag: canvos.tag,
+      inputs: inputs.filter((input) => input.role !== 'argFile'),
+      arguments: validated.arguments,
+    })
+    buildArguments = layout.arguments
+    diagnostics.push(
+      ...validated.diagnostics,
+      ...layout.diagnostics,
+      ...targetFaults(earthfile, canvos, target),
+    )
+  }
+  diagnostics.push(...(await userDataFaults(context, inputs, buildArguments)))
+  return {
+    valid: !hasErrors(diagnostics),
+    diagnostics,
+    ...(canvos === undefined ? {} : { canvos }),
+    target,
+    arguments: buildArguments,
+  }
+}
+
+/** The release that a spec names, or the newest one. */
+async function resolveRelease(
+  { canvos, config }: ValidationContext,
+  spec: BuildSpec,
+): Promise<{ canvos: ResolvedTag | undefined; diagnostics: Diagnostic[] }> {
+  await canvos.refresh(config.canvos.refreshMs)
+  const newest = await newestRelease(canvos)
+  const tag = spec.canvos?.tag ?? newest?.tag
+  const resolved = tag === undefined ? undefined : await canvos.resolveTag(tag)
+  if (resolved !== undefined) return { canvos: resolved, diagnostics: [] }
+  const hint =
+    newest === undefined ? 'The repository has no release.' : `The newest release is ${newest.tag}.`
+  return {
+    canvos: undefined,
+    diagnostics: [
+      {
+        severity: 'error',
+        code: 'canvos.unknown-tag',
+        message: `CanvOS has no tag ${tag ?? 'to build'}. ${hint} GET /v1/canvos/releases lists all.`,
+        source: 'spec',
+        pointer: '/canvos/tag',
+      },
+    ],
+  }
+}
+
+async function newestRelease(canvos: Mirror): Promise<ResolvedTag | undefined> {
+  const releases = await canvos.releases()
+  return releases.find((release) => !release.prerelease)
+}
+
+async function readArgFile({ store }: ValidationContext, inputs: readonly StoredInput[]) {
+  const input = inputs.find((candidate) => candidate.role === 'argFile')
+  if (input === undefined) return { entries: [], unreadable: [], diagnostics: [] }
+  const { bytes, diagnostics } = await readSmallInput(store, input)
+  if (bytes === undefined) return { entries: [], unreadable: [], diagnostics }
+  return parseArgFile(bytes.toString('utf8'))
+}
+
+async function userDataFaults(
+  { store }: ValidationContext,
+  inputs: readonly StoredInput[],
+  buildArguments: Readonly<Record<string, string>>,
+): Promise<Diagnostic[]> {
+  const input = inputs.find((candidate) => candidate.role === 'userData')
+  if (input === undefined) return []
+  const { bytes, diagnostics } = await readSmallInput(store, input)
+  if (bytes === undefined) return diagnostics
+  return validateUserData(bytes, {
+    embeddedPublicKey: inputs.some((candidate) => candidate.role === 'edgeCustomConfig'),
+    trustedBoot: buildArguments['IS_UKI'] === 'true',
+    twoNode: buildArguments['TWO_NODE'] === 'true',
+  })
+}
+
+function targetFaults(
+  earthfile: string,
+  { tag }: ResolvedTag,
+  target: keyof typeof earthlyTarget,
+): Diagnostic[] {
+  const name = earthlyTarget[target]
+  if (hasTarget(earthfile, name.slice(1))) return []
+  return [
+    {
+      severity: 'error',
+      code: 'canvos.unknown-target',
+      message: `The Earthfile of CanvOS ${tag} has no target ${name}. Build another target or another tag.`,
+      source: 'spec',
+      pointer: '/target',
+    },
+  ]
+}
