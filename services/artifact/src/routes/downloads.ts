@@ -110,7 +110,7 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
         .header('content-range', `bytes ${range.offset}-${range.offset + range.length - 1}/${artifact.size}`)
     }
     reply.header('content-length', range?.length ?? artifact.size)
-    if (request.method === 'HEAD' || artifact.size === 0) return reply.send()
+    if (request.method === 'HEAD' || artifact.size === 0) return reply.send('')
     return reply.send(await openArtifact(store, artifact, range))
   }
 }

@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict'
+import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import type { Problem } from '@edgesmith/contract/problem'
+import request from 'supertest'
+import type { Response, Test } from 'supertest'
+import { startHarness, type Harness } from './harness.ts'
+
+const uploadLimitBytes = 100_000
+const missing = `sha256:${'0'.repeat(64)}`
+const validSpec = '{"arguments":{"ARCH":"amd64","OS_DISTRIBUTION":"ubuntu","OS_VERSION":"22.04"}}'
+
+type Case = {
+  name: string
+  send: (api: ReturnType<typeof request>) => Test
+  status: number
+  type: string
+  /** `code pointer` of each fault, in any order. */
+  errors?: string[]
+}
+
+const json = (body: string) => (api: ReturnType<typeof request>) =>
+  api.post('/v1/builds').set('content-type', 'application/json').send(body)
+
+const cases: Case[] = [
+  { name: 'a body that is not JSON', send: json('{'), status: 400, type: 'malformed-request' },
+  {
+    name: 'an unknown field',
+    send: json('{"targett":"iso","canvos":{"tagg":"v4.9.36"}}'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['schema.unknown-field /targett', 'schema.unknown-field /canvos/tagg'],
+  },
+  {
+    name: 'wrong types',
+    send: json('{"target":7,"labels":[],"timeoutSeconds":"60"}'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['schema.not-allowed /target', 'schema.wrong-type /labels', 'schema.wrong-type /timeoutSeconds'],
+  },
+  {
+    name: 'a body that is no object',
+    send: json('[]'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['schema.wrong-type '],
+  },
+  {
+    name: 'a body of another media type',
+    send: (api) => api.post('/v1/builds').set('content-type', 'application/xml').send('<spec/>'),
+    status: 415,
+    type: 'unsupported-media-type',
+  },
+  {
+    name: 'a body beyond the limit',
+    send: json(JSON.stringify({ labels: { a: 'x'.repeat(1_100_000) } })),
+    status: 413,
+    type: 'content-too-large',
+  },
+  {
+    name: 'a tag that CanvOS does not have',
+    send: json('{"canvos":{"tag":"v4.9.999"},"arguments":{"ARCH":"amd64"}}'),
+    status: 422,
+    type: 'invalid-input',
+    errors: ['canvos.unknown-tag /canvos/tag'],
+  },
+  {
+    name: 'uploads that are not there',
+    send: json(
+      JSON.stringify({
+        arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' },
+        inputs: { userData: { upload: missing }, contentBundles: [{ upload: missing }] },
+      }),
+    ),
+    status: 422,
+    type: 'invalid-input',
+    errors: [
+      'input.upload-not-found /inputs/userData/upload',
+      'input.upload-not-found /inputs/contentBundles/0/upload',
+    ],
+  },
+  {
+    name: 'a form without a spec',
+    send: (api) => api.post('/v1/builds').attach('userData', Buffer.from('#cloud-config\n'), 'user-data'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['multipart.missing-part /spec'],
+  },
+  {
+    name: 'a form with unknown, repeated, empty and badly named parts',
+    send: (api) =>
+      api
+        .post('/v1/builds')
+        .field('spec', validSpec)
+        .attach('userdata', Buffer.from('x'), 'user-data')
+        .attach('userData', Buffer.from('#cloud-config\n'), 'user-data')
+        .attach('userData', Buffer.from('#cloud-config\n'), 'user-data')
+        .attach('argFile', Buffer.alloc(0), '.arg')
+        .attach('contentBundle', Buffer.from('x'), '$(reboot).zst'),
+    status: 422,
+    type: 'invalid-body',
+    errors: [
+      'multipart.unknown-part /userdata',
+      'multipart.repeated-part /userData',
+      'input.empty-file /argFile',
+      'input.file-name /contentBundle',
+    ],
+  },
+  {
+    name: 'a spec in a form that is neither JSON nor YAML',
+    send: (api) => api.post('/v1/builds').field('spec', 'a: [1,\nb: {'),
+    status: 400,
+    type: 'malformed-request',
+  },
+  {
+    name: 'a part beyond the limit',
+    send: (api) =>
+      api
+        .post('/v1/builds')
+        .attach('userData', Buffer.from('#cloud-config\n'), 'user-data')
+        .attach('contentBundle', Buffer.alloc(uploadLimitBytes + 1, 1), 'big.zst')
+        .field('spec', validSpec),
+    status: 413,
+    type: 'content-too-large',
+  },
+  {
+    name: 'faults of user-data, arguments and uploads, all at once',
+    send: (api) =>
+      api
+        .post('/v1/builds')
+        .field(
+          'spec',
+          JSON.stringify({ arguments: { ARCH: 'vax' }, inputs: { localUi: { upload: missing } } }),
+        )
+        .attach('userData', Buffer.from('a: b: c\n'), 'user-data'),
+    status: 422,
+    type: 'invalid-input',
+  },
+  {
+    name: 'an upload without content',
+    send: (api) => api.post('/v1/uploads').attach('file', Buffer.alloc(0), 'empty'),
+    status: 422,
+    type: 'empty-file',
+  },
+  {
+    name: 'an upload without a body',
+    send: (api) => api.post('/v1/uploads'),
+    status: 422,
+    type: 'empty-file',
+  },
+  {
+    name: 'a form without a file',
+    send: (api) => api.post('/v1/uploads').field('file', 'text'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['multipart.missing-part /file'],
+  },
+  {
+    name: 'an upload beyond the limit',
+    send: (api) =>
+      api
+        .post('/v1/uploads')
+        .set('content-type', 'application/octet-stream')
+        .send(Buffer.alloc(uploadLimitBytes + 1, 1)),
+    status: 413,
+    type: 'content-too-large',
+  },
+  {
+    name: 'a build that is not there',
+    send: (api) => api.get('/v1/builds/01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'),
+    status: 404,
+    type: 'build-not-found',
+  },
+  {
+    name: 'an id that is none',
+    send: (api) => api.get('/v1/builds/latest'),
+    status: 400,
+    type: 'invalid-parameter',
+    errors: ['schema.format /id'],
+  },
+  {
+    name: 'an upload that is not there',
+    send: (api) => api.get(`/v1/uploads/${missing}`),
+    status: 404,
+    type: 'upload-not-found',
+  },
+  {
+    name: 'an artifact that is not there',
+    send: (api) => api.get('/v1/artifacts/01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'),
+    status: 404,
+    type: 'artifact-not-found',
+  },
+  {
+    name: 'an unknown filter',
+    send: (api) => api.get('/v1/builds?status=queued'),
+    status: 400,
+    type: 'invalid-parameter',
+    errors: ['schema.unknown-field /status'],
+  },
+  {
+    name: 'a method that is not possible',
+    send: (api) => api.delete('/v1/builds'),
+    status: 405,
+    type: 'method-not-allowed',
+  },
+  { name: 'a path that leads nowhere', send: (api) => api.get('/v2/builds'), status: 404, type: 'not-found' },
+]
+
+describe('bad input', () => {
+  let harness: Harness
+  before(async () => {
+    harness = await startHarness({ uploadLimitBytes })
+  })
+  after(() => harness[Symbol.asyncDispose]())
+
+  for (const { name, send, status, type, errors } of cases) {
+    it(`${name}: ${status} ${type}`, async () => {
+      const response: Response = await send(request(harness.url))
+      const problem = response.body as Problem
+      assert.deepEqual(
+        [response.status, problem.type],
+        [status, `urn:edgesmith:problem:${type}`],
+        response.text,
+      )
+      assert.match(response.headers['content-type'] ?? '', /^application\/problem\+json/)
+      if (errors !== undefined) {
+        const found = (problem.errors ?? []).map(({ code, pointer }) => `${code} ${pointer ?? ''}`)
+        assert.deepEqual(found.sort(), [...errors].sort())
+      }
+      assert.deepEqual(await harness.keys(), [], 'nothing is left in the object store')
+      assert.deepEqual(await harness.incoming(), [], 'nothing is still being received')
+      const listed = await request(harness.url).get('/v1/builds')
+      assert.deepEqual(listed.body, { items: [] }, 'no build was made')
+    })
+  }
+
+  it('a client that goes away in the middle of a file leaves nothing', async () => {
+    const upload = httpRequest(`${harness.url}/v1/uploads`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream', 'content-length': 50_000 },
+    })
+    upload.on('error', () => undefined)
+    upload.write(Buffer.alloc(20_000))
+    while ((await harness.incoming()).length === 0) await new Promise(setImmediate)
+    upload.destroy()
+    while ((await harness.incoming()).length > 0) await new Promise(setImmediate)
+    assert.deepEqual(await harness.keys(), [])
+    assert.equal((await request(harness.url).get('/readyz')).status, 200)
+  })
+
+  it('a form that is cut off leaves nothing', async () => {
+    const { hostname, port } = new URL(harness.url)
+    const socket = connect(Number(port), hostname)
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(
+      'POST /v1/builds HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 60000\r\n\r\n' +
+        `--b\r\nContent-Disposition: form-data; name="contentBundle"; filename="a.zst"\r\n\r\n${'x'.repeat(20_000)}`,
+    )
+    while ((await harness.incoming()).length === 0) await new Promise(setImmediate)
+    socket.destroy()
+    await closed
+    while ((await harness.incoming()).length > 0) await new Promise(setImmediate)
+    assert.deepEqual(await harness.keys(), [])
+  })
+})
+
+describe('the API token', () => {
+  it('is asked for on every route but the documentation and the signed URLs', async () => {
+    await using harness = await startHarness({ apiTokens: ['a-token'] })
+    const api = request(harness.url)
+    for (const path of ['/v1/builds', '/v1/canvos/releases', `/v1/uploads/${missing}`]) {
+      const refused = await api.get(path)
+      assert.deepEqual(
+        [refused.status, (refused.body as Problem).type],
+        [401, 'urn:edgesmith:problem:unauthorized'],
+        path,
+      )
+    }
+    for (const path of ['/v1/builds', '/v1/uploads', '/v1/validations'])
+      assert.equal((await api.post(path)).status, 401, path)
+    assert.equal((await api.get('/v1/artifacts/01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11')).status, 401)
+    assert.equal((await api.get('/v1/builds').set('authorization', 'Bearer a-token')).status, 200)
+    assert.equal(
+      (
+        await api
+          .get('/v1/artifacts/01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11')
+          .set('authorization', 'Bearer a-token')
+      ).status,
+      404,
+    )
+    assert.equal((await api.get('/openapi.json')).status, 200)
+    assert.equal((await api.get('/docs')).status, 200)
+    assert.equal((await api.get('/healthz')).status, 200)
+  })
+})

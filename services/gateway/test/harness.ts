@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { startArtifact } from '@edgesmith/artifact-service/service'
+import { startRedisServer } from '@edgesmith/builds/redis-server'
+import { openDirectoryStore } from '@edgesmith/store/directory-store'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { startValidation } from '@edgesmith/validation-service/service'
+import { startGateway } from '../src/service.ts'
+
+const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', import.meta.url).pathname
+
+/** The gateway with everything behind it but a builder: builds stay queued. */
+export type Harness = AsyncDisposable & {
+  readonly url: string
+  readonly store: ObjectStore
+  /** Keys of everything in the object store. */
+  readonly keys: () => Promise<string[]>
+  /** Files the object store is still receiving. */
+  readonly incoming: () => Promise<string[]>
+}
+
+/** Starts the gateway, the validation and the artifact service on a Redis and a directory of their own. */
+export async function startHarness({
+  apiTokens = [] as string[],
+  uploadLimitBytes = 1_000_000,
+} = {}): Promise<Harness> {
+  await using resources = new AsyncDisposableStack()
+  const directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-gateway-'))
+  resources.defer(() => rm(directory, { recursive: true, force: true }))
+  const repository = path.join(directory, 'canvos.git')
+  await promisify(execFile)(makeRepository, [repository])
+
+  const objects = path.join(directory, 'objects')
+  const store = await openDirectoryStore(objects)
+  const redis = resources.use(
+    await startRedisServer({
+      dataDirectory: path.join(directory, 'redis'),
+      onUnexpectedExit: (error) => {
+        throw error
+      },
+    }),
+  )
+  const common = {
+    logLevel: 'silent',
+    host: '127.0.0.1',
+    port: 0,
+    objectStore: { kind: 'directory', directory: objects },
+  } as const
+  const validation = resources.use(
+    await startValidation({
+      ...common,
+      serviceTokens: ['between-services'],
+      canvos: { repository, mirrorDirectory: path.join(directory, 'mirror.git'), refreshMs: 60_000 },
+      defaultArgFile: undefined,
+    }),
+  )
+  const artifact = resources.use(
+    await startArtifact({ ...common, apiTokens, publicUrl: undefined, signingKeys: ['k'.repeat(32)] }),
+  )
+  const gateway = resources.use(
+    await startGateway({
+      ...common,
+      apiTokens,
+      serviceTokens: ['between-services'],
+      redisUrl: redis.url,
+      validationUrl: validation.url,
+      artifactUrl: artifact.url,
+      uploadLimitBytes,
+      buildTimeoutSeconds: 600,
+    }),
+  )
+  const opened = resources.move()
+  return {
+    url: gateway.url,
+    store,
+    keys: async () => {
+      const keys: string[] = []
+      for await (const { key } of store.list('')) keys.push(key)
+      return keys
+    },
+    incoming: () => readdir(path.join(objects, '.incoming')),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
