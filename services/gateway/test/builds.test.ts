@@ -70,7 +70,7 @@ describe('builds', () => {
       ['core.tar.zst', 'extra.zst'],
     )
     assert.deepEqual(build.arguments, { ...spec.arguments, IMAGE_REGISTRY: 'ttl.sh' })
-    const upload = await api.get(`/v1/uploads/${build.spec.inputs?.userData?.upload ?? ''}`)
+    const upload = await api.get(`/v1/uploads/${build.spec.inputs.userData?.upload ?? 'none'}`)
     assert.deepEqual([upload.status, (upload.body as { kind: string }).kind], [200, 'cloud-config'])
   })
 

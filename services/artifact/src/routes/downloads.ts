@@ -6,7 +6,7 @@ import { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { requestedRange } from '../byte-range.ts'
 import type { ArtifactContext } from '../context.ts'
 
@@ -28,60 +28,87 @@ const bytes = (description: string) => ({
   content: { 'application/octet-stream': { schema: Bytes } },
 })
 
+const RequestHeaders = Type.Object({
+  range: Type.Optional(Type.String({ description: 'The bytes wanted.', examples: ['bytes=0-1048575'] })),
+  'if-range': Type.Optional(Type.String({ description: 'The ETag that the range belongs to.' })),
+  'if-none-match': Type.Optional(Type.String({ description: 'ETags the client has.' })),
+})
+const problems = problemResponses(
+  'invalid-parameter',
+  'invalid-signature',
+  'expired-signature',
+  'artifact-not-found',
+  'range-not-satisfiable',
+)
+
+type DownloadRequest = { params: Static<typeof Params>; query: Static<typeof Query> }
+
 /** `GET` and `HEAD /v1/downloads/{id}/{name}`: the signed URLs. */
 export function downloadRoutes(app: App, { config, store }: ArtifactContext): void {
+  const common = {
+    tags: ['artifacts'],
+    security: [{ signedUrl: [] }],
+    params: Params,
+    querystring: Query,
+    headers: RequestHeaders,
+  }
+
   app.get(
     '/v1/downloads/:id/:name',
     {
+      exposeHeadRoute: false,
       schema: {
+        ...common,
         operationId: 'downloadArtifact',
-        tags: ['artifacts'],
         summary: 'Download an artifact by its signed URL',
         description:
           'Takes `Range` with one range, `If-Range` and `If-None-Match`, so that a download that broke off can be resumed (`curl -C -`).',
-        security: [{ signedUrl: [] }],
-        params: Params,
-        querystring: Query,
-        headers: Type.Object({
-          range: Type.Optional(
-            Type.String({ description: 'The bytes wanted.', examples: ['bytes=0-1048575'] }),
-          ),
-          'if-range': Type.Optional(Type.String({ description: 'The ETag that the range belongs to.' })),
-          'if-none-match': Type.Optional(Type.String({ description: 'ETags the client has.' })),
-        }),
         response: {
           200: bytes('The whole file.'),
           206: bytes('The range asked for.'),
           304: { description: 'The client has this file already.', type: 'null' },
-          ...problemResponses(
-            'invalid-parameter',
-            'invalid-signature',
-            'expired-signature',
-            'artifact-not-found',
-            'range-not-satisfiable',
-          ),
+          ...problems,
         },
       },
     },
-    async (request, reply) => {
-      const { id, name } = request.params
-      const { expires, signature } = request.query
-      assertSigned(
-        verifyDownloadUrl({
-          artifactId: id,
-          name,
-          expires,
-          signature,
-          keys: config.signingKeys,
-          now: new Date(),
-        }),
-      )
-      const artifact = await findArtifact(store, id)
-      if (artifact?.name !== name)
-        throw new ProblemError('artifact-not-found', `There is no artifact ${id} any more.`)
-      return sendArtifact(request, reply, artifact)
-    },
+    async (request, reply) => sendArtifact(request, reply, await authorize(request)),
   )
+
+  app.head(
+    '/v1/downloads/:id/:name',
+    {
+      schema: {
+        ...common,
+        operationId: 'describeDownload',
+        summary: 'Tell size, digest and type of a download',
+        response: {
+          200: { description: 'The headers that GET would answer with.', type: 'null' },
+          304: { description: 'The client has this file already.', type: 'null' },
+          ...problems,
+        },
+      },
+    },
+    async (request, reply) => sendArtifact(request, reply, await authorize(request)),
+  )
+
+  async function authorize({ params, query }: DownloadRequest): Promise<Artifact> {
+    const { id, name } = params
+    const { expires, signature } = query
+    assertSigned(
+      verifyDownloadUrl({
+        artifactId: id,
+        name,
+        expires,
+        signature,
+        keys: config.signingKeys,
+        now: new Date(),
+      }),
+    )
+    const artifact = await findArtifact(store, id)
+    if (artifact?.name !== name)
+      throw new ProblemError('artifact-not-found', `There is no artifact ${id} any more.`)
+    return artifact
+  }
 
   async function sendArtifact(
     request: FastifyRequest,
