@@ -1,6 +1,17 @@
 import { Type, type Static } from 'typebox'
 import { ArtifactId, BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
 
+/** An artifact as examples show it. */
+export const artifactExample = {
+  id: '01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22',
+  buildId: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
+  name: 'palette-edge-installer.iso',
+  size: 1073741824,
+  sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  mediaType: 'application/x-iso9660-image',
+  createdAt: '2026-03-14T09:41:07.114Z',
+}
+
 /** One file that a build left in CanvOS's `build/` directory. */
 export const Artifact = Type.Object(
   {
@@ -16,17 +27,7 @@ export const Artifact = Type.Object(
     title: 'Artifact',
     additionalProperties: false,
     description: 'One file that a build made.',
-    examples: [
-      {
-        id: '01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22',
-        buildId: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
-        name: 'palette-edge-installer.iso',
-        size: 1073741824,
-        sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
-        mediaType: 'application/x-iso9660-image',
-        createdAt: '2026-03-14T09:41:07.114Z',
-      },
-    ],
+    examples: [artifactExample],
   },
 )
 
@@ -54,7 +55,7 @@ export const DownloadUrl = Type.Object(
     additionalProperties: false,
     examples: [
       {
-        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?expires=1773484013&signature=…',
+        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?expires=1773484013&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
         expiresAt: '2026-03-14T10:26:53.000Z',
       },
     ],

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { Artifact } from './artifact.ts'
+import { Artifact, artifactExample } from './artifact.ts'
 import { BuildSpec, BuildTarget, Labels } from './build-spec.ts'
 import { Diagnostic } from './diagnostic.ts'
 import { BuildId, Timestamp } from './identifiers.ts'
@@ -57,6 +57,28 @@ export const BuildProgress = Type.Object(
   { title: 'BuildProgress', additionalProperties: false },
 )
 
+const example = {
+  id: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
+  state: 'running',
+  target: 'iso',
+  canvos: { tag: 'v4.9.36', commit: '1b2c3d4e5f60718293a4b5c6d7e8f90123456789' },
+  spec: {
+    canvos: { tag: 'v4.9.36' },
+    target: 'iso',
+    arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04', ISO_NAME: 'store-0042' },
+    labels: { site: 'store-0042' },
+    timeoutSeconds: 7200,
+  },
+  arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04', ISO_NAME: 'store-0042' },
+  labels: { site: 'store-0042' },
+  attempt: 1,
+  createdAt: '2026-03-14T09:26:53.589Z',
+  startedAt: '2026-03-14T09:26:54.020Z',
+  progress: { target: '+build-iso', targetsSeen: 7, steps: 42, cachedSteps: 12 },
+  artifacts: [],
+  diagnostics: [],
+}
+
 /** The record of a build. */
 export const Build = Type.Object(
   {
@@ -88,7 +110,7 @@ export const Build = Type.Object(
     diagnostics: Type.Array(Diagnostic, { description: 'Warnings and hints about the inputs.' }),
     failure: Type.Optional(BuildFailure),
   },
-  { title: 'Build', additionalProperties: false, description: 'The record of a build.' },
+  { title: 'Build', additionalProperties: false, description: 'The record of a build.', examples: [example] },
 )
 
 /** Query of `GET /v1/builds`. */
@@ -117,13 +139,13 @@ export const BuildPage = Type.Object(
     items: Type.Array(Build),
     nextCursor: Type.Optional(Type.String({ description: 'Cursor of the next page; left out on the last.' })),
   },
-  { title: 'BuildPage', additionalProperties: false },
+  { title: 'BuildPage', additionalProperties: false, examples: [{ items: [example] }] },
 )
 
 /** Answer of `GET /v1/builds/{id}/artifacts`. */
 export const ArtifactList = Type.Object(
   { items: Type.Array(Artifact) },
-  { title: 'ArtifactList', additionalProperties: false },
+  { title: 'ArtifactList', additionalProperties: false, examples: [{ items: [artifactExample] }] },
 )
 
 export type Build = Static<typeof Build>

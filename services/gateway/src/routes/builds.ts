@@ -45,7 +45,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
           202: {
             ...asJson(Build, 'The build is queued.'),
             headers: {
-              Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' },
+              Location: { type: 'string', format: 'uri-reference', description: 'The build.' },
             },
           },
           ...problemResponses(
@@ -136,7 +136,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
           202: {
             ...asJson(Build, 'The build is queued again.'),
             headers: {
-              Location: { schema: { type: 'string', format: 'uri-reference' }, description: 'The build.' },
+              Location: { type: 'string', format: 'uri-reference', description: 'The build.' },
             },
           },
           ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
