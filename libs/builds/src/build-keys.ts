@@ -1,0 +1,49 @@
+import type { Build } from '@edgesmith/contract/build'
+
+const prefix = 'edgesmith'
+
+/** Prefix of BullMQ's keys. */
+export const queuePrefix = `${prefix}:queue`
+
+/**
+ * Hash of a build's record. Fields: `json` (the record), `revision` (of the record), `state`,
+ * `writer` (token of the last write), `run` (which run may write), `lastEventId`, `batch` (token of
+ * the last appended batch), `logBytes`, `archiveBefore` (events before this id are only in the
+ * archive), `cancel` (the attempt that a client asked to cancel).
+ */
+export function recordKey(id: string): string {
+  return `${prefix}:build:${id}`
+}
+
+/** Stream of a build's events. */
+export function streamKey(id: string): string {
+  return `${prefix}:build:${id}:events`
+}
+
+/** Channel on which every change of a build's record, events and cancellation is told. */
+export function changesChannel(id: string): string {
+  return `${prefix}:build:${id}:changes`
+}
+
+/** Hash of a reservation made by an `Idempotency-Key`; `digest` names scope and key. */
+export function reservationKey(digest: string): string {
+  return `${prefix}:idempotency:${digest}`
+}
+
+/** Sorted sets of build ids, all with score 0: UUIDs version 7 sort by time as text. */
+export const indexKey = {
+  all: `${prefix}:builds`,
+  state: (state: string) => `${prefix}:builds:state:${state}`,
+  target: (target: string) => `${prefix}:builds:target:${target}`,
+  label: (label: string) => `${prefix}:builds:label:${label}`,
+} as const
+
+/** Every index that a build belongs in. */
+export function indexKeysOf(build: Build): string[] {
+  return [
+    indexKey.all,
+    indexKey.state(build.state),
+    indexKey.target(build.target),
+    ...Object.entries(build.labels).map(([key, value]) => indexKey.label(`${key}=${value}`)),
+  ]
+}

@@ -1,0 +1,38 @@
+import type { Readable } from 'node:stream'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { archiveKey } from './build-archive.ts'
+import type { IdentifiedEvent } from './build-archive.ts'
+import type { BuildEvents } from './build-events.ts'
+import type { BuildRepository } from './build-repository.ts'
+import { isEnd } from './build-state.ts'
+
+export type LogParts = { repository: BuildRepository; events: BuildEvents; store: ObjectStore }
+
+export type ReadLogOptions = {
+  /** Go on with the lines to come, until the build has ended. */
+  follow: boolean
+  signal?: AbortSignal
+}
+
+/**
+ * Opens the whole log of a build, of all its attempts, as text: from the archive when the build has
+ * ended, else from its events.
+ * @throws ProblemError `build-not-found`, `upstream-unavailable`
+ */
+export async function readLog(
+  { repository, events, store }: LogParts,
+  id: string,
+  options: ReadLogOptions,
+): Promise<AsyncIterable<string>> {
+  const { state } = await repository.get(id)
+  if (!isEnd(state)) return toLines(await events.read(id, options))
+  const archived: Readable = await store.get(archiveKey.log(id))
+  return archived.setEncoding('utf8') as AsyncIterable<string>
+}
+
+/** The lines of the log events among events, each with its end. */
+export async function* toLines(events: AsyncIterable<IdentifiedEvent>): AsyncGenerator<string> {
+  for await (const { event } of events) {
+    if (event.type === 'log') yield `${event.line}\n`
+  }
+}

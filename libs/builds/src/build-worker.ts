@@ -1,0 +1,180 @@
+import type { Build, FailureCode } from '@edgesmith/contract/build'
+import { WaitingError, Worker } from 'bullmq'
+import type { Job } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { queuePrefix } from './build-keys.ts'
+import { BuildQueue, jobId, queueName } from './build-queue.ts'
+import type { BuildJob } from './build-queue.ts'
+import type { BuildRepository } from './build-repository.ts'
+import { isEnd } from './build-state.ts'
+
+/** The reason of a job's signal when the worker stops: hand the build on. */
+export class WorkerStopping extends Error {
+  override name = 'WorkerStopping'
+}
+
+/** The reason of a job's signal when another worker got the job: stop, and write nothing any more. */
+export class JobLost extends Error {
+  override name = 'JobLost'
+}
+
+export type BuildWorkerOptions = {
+  /** Opened with `endless` patience; stays the caller's. */
+  redis: Redis
+  repository: BuildRepository
+  /** Builds run at a time. */
+  concurrency: number
+  /** A job whose worker has not been heard of for so long runs again, in milliseconds. */
+  lockDurationMs: number
+  /** How often a job may lose its worker and run again, before its build is failed. */
+  maxLostWorkers: number
+  /** How often builds whose job is gone are looked for, in milliseconds. */
+  reconcileIntervalMs: number
+  /**
+   * Runs a build to its end, which it also records; first it has to claim the build, and be done
+   * when that cannot be had: jobs can come twice. Resolves with `hand-on` when it stopped because
+   * its signal was aborted with `WorkerStopping`; another worker then runs the build anew.
+   */
+  run: (job: BuildJob, signal: AbortSignal) => Promise<'done' | 'hand-on'>
+  /**
+   * Records that a build has failed because its job did: `worker-lost` after too many lost workers,
+   * `internal` when `run` threw. Can be told several times of the same.
+   */
+  fail: (job: BuildJob, code: FailureCode & ('worker-lost' | 'internal'), error: Error) => Promise<void>
+  onError: (error: Error) => void
+}
+
+/** What BullMQ says when a job stalled more often than allowed. */
+const stalledMessage = 'job stalled more than allowable limit'
+
+/**
+ * Runs queued builds. A build whose worker died runs again, on any worker, once the dead one's lock
+ * has run out. Builds whose job was lost are found by their records, at the start and then regularly.
+ */
+export class BuildWorker {
+  readonly #options: BuildWorkerOptions
+  readonly #queue: BuildQueue
+  readonly #worker: Worker<BuildJob>
+  readonly #running = new Map<string, AbortController>()
+  readonly #background = new Set<Promise<void>>()
+  readonly #timer: NodeJS.Timeout
+
+  /** Begins at once. */
+  constructor(options: BuildWorkerOptions) {
+    this.#options = options
+    this.#queue = new BuildQueue(options.redis, options.onError)
+    this.#worker = new Worker<BuildJob>(queueName, (job, token) => this.#process(job, token), {
+      connection: options.redis,
+      prefix: queuePrefix,
+      concurrency: options.concurrency,
+      lockDuration: options.lockDurationMs,
+      stalledInterval: options.lockDurationMs,
+      maxStalledCount: options.maxLostWorkers,
+    })
+    this.#worker.on('error', options.onError)
+    this.#worker.on('lockRenewalFailed', (jobIds) => {
+      for (const id of jobIds) this.#running.get(id)?.abort(new JobLost('Another worker has the job.'))
+    })
+    this.#worker.on('failed', (job, error) => {
+      if (job !== undefined) this.#inBackground(this.#fail(job.data, error))
+    })
+    this.#timer = setInterval(() => {
+      this.#inBackground(this.reconcile())
+    }, options.reconcileIntervalMs)
+    this.#inBackground(this.reconcile())
+  }
+
+  /**
+   * Stops taking jobs and waits until those under way are handed on or done: their signals are
+   * aborted with `WorkerStopping`.
+   */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    const closed = this.#worker.close()
+    for (const controller of this.#running.values()) controller.abort(new WorkerStopping('The worker stops.'))
+    await closed
+    await Promise.all(this.#background)
+    await this.#queue[Symbol.asyncDispose]()
+  }
+
+  /**
+   * Looks for builds that have not ended and whose job is gone: gives them a new one, or fails them
+   * when the job failed. Answers how many it found.
+   */
+  async reconcile(): Promise<number> {
+    let found = 0
+    for (const state of ['queued', 'running'] as const) {
+      for await (const build of this.#list(state)) {
+        if ((await this.#queue.findCondition(build)).is === 'pending') continue
+        if (await this.#reconcileBuild(build)) found++
+      }
+    }
+    return found
+  }
+
+  /** The job can be gone because the build has just ended or been retried: looks at both again. */
+  async #reconcileBuild(listed: Build): Promise<boolean> {
+    const job: BuildJob = { buildId: listed.id, attempt: listed.attempt }
+    if (!(await this.#isOpen(job))) return false
+    const condition = await this.#queue.findCondition(listed)
+    if (condition.is === 'pending') return false
+    if (condition.is === 'failed') await this.#fail(job, new Error(condition.reason))
+    else await this.#queue.enqueue(listed)
+    return true
+  }
+
+  async *#list(state: 'queued' | 'running'): AsyncGenerator<Build> {
+    let cursor: string | undefined
+    do {
+      const page = await this.#options.repository.list({
+        state,
+        limit: 200,
+        ...(cursor === undefined ? {} : { cursor }),
+      })
+      yield* page.items
+      cursor = page.nextCursor
+    } while (cursor !== undefined)
+  }
+
+  async #process(job: Job<BuildJob>, token: string | undefined): Promise<void> {
+    const id = jobId(job.data)
+    const controller = new AbortController()
+    this.#running.set(id, controller)
+    if (this.#worker.closing !== undefined) controller.abort(new WorkerStopping('The worker stops.'))
+    try {
+      if ((await this.#options.run(job.data, controller.signal)) === 'done') return
+    } finally {
+      this.#running.delete(id)
+    }
+    await job.moveToWait(token)
+    throw new WaitingError()
+  }
+
+  /** Two workers, or an event and a reconciliation, can see the same failure: one records it. */
+  async #fail(job: BuildJob, error: Error): Promise<void> {
+    if (!(await this.#isOpen(job))) return
+    try {
+      await this.#options.fail(job, error.message === stalledMessage ? 'worker-lost' : 'internal', error)
+    } catch (failure) {
+      if (await this.#isOpen(job)) throw failure
+    }
+  }
+
+  async #isOpen({ buildId, attempt }: BuildJob): Promise<boolean> {
+    const build = await this.#options.repository.find(buildId)
+    return build?.attempt === attempt && !isEnd(build.state)
+  }
+
+  #inBackground(work: Promise<unknown>): void {
+    const settled = work.then(
+      () => undefined,
+      (error: unknown) => {
+        this.#options.onError(
+          error instanceof Error ? error : new Error('Background work failed.', { cause: error }),
+        )
+      },
+    )
+    this.#background.add(settled)
+    void settled.then(() => this.#background.delete(settled))
+  }
+}

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { reservationKey } from './build-keys.ts'
+import { defineBuildScripts } from './build-scripts.ts'
+import { whileAvailable } from './redis-connection.ts'
+
+/** Seconds a key answers the build it made. */
+export const usedReservationSeconds = 24 * 60 * 60
+
+/** Seconds after which a reservation whose request died is void. */
+const unusedReservationSeconds = 120
+
+/** The right of one request to make the build of an `Idempotency-Key`; see `BuildRepository.create`. */
+export type Reservation = { key: string; buildId: string }
+
+export type ReservationOutcome =
+  | { outcome: 'new'; reservation: Reservation }
+  | { outcome: 'replay'; buildId: string }
+  | { outcome: 'mismatch' }
+  | { outcome: 'in-progress' }
+
+export type ReserveOptions = {
+  /** Whose key it is: the same key of another scope is another key. */
+  scope: string
+  /** Value of the `Idempotency-Key` header. */
+  key: string
+  /** Digest of the request: a key means one request only. */
+  fingerprint: string
+  /** Id that the build will have. */
+  buildId: string
+}
+
+/**
+ * Reserves an `Idempotency-Key` for a request, before it makes its build. `new`: go on, and hand the
+ * reservation to `BuildRepository.create`. `replay`: answer that build. `mismatch`: the key was used
+ * for a different request. `in-progress`: the first request has not made its build yet; should it
+ * have died, its reservation ends after two minutes.
+ */
+export async function reserveKey(redis: Redis, options: ReserveOptions): Promise<ReservationOutcome> {
+  const { scope, fingerprint, buildId } = options
+  const key = reservationKey(
+    createHash('sha256')
+      .update(JSON.stringify([scope, options.key]))
+      .digest('hex'),
+  )
+  const [outcome, reservedId] = await whileAvailable(() =>
+    defineBuildScripts(redis).reserveIdempotencyKey(key, fingerprint, buildId, unusedReservationSeconds),
+  )
+  switch (outcome) {
+    case 'new':
+      return { outcome, reservation: { key, buildId } }
+    case 'replay':
+      return { outcome, buildId: reservedId }
+    case 'mismatch':
+    case 'in-progress':
+      return { outcome }
+    default:
+      throw new Error(`Redis answered ${outcome} to a reservation.`)
+  }
+}
+
+/** Gives up a reservation because no build was made, so that the client may use the key again. */
+export async function releaseKey(redis: Redis, { key, buildId }: Reservation): Promise<void> {
+  await whileAvailable(() => defineBuildScripts(redis).releaseIdempotencyKey(key, buildId))
+}

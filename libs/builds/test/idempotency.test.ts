@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { releaseKey, reserveKey } from '@edgesmith/builds/idempotency'
+import type { ReserveOptions } from '@edgesmith/builds/idempotency'
+import { at, newBuild, openStage } from './redis.ts'
+import type { Stage } from './redis.ts'
+
+describe('reserveKey', () => {
+  let stage: Stage
+  before(async () => {
+    stage = await openStage()
+  })
+  after(() => stage[Symbol.asyncDispose]())
+
+  const reserve = (key: string, build = newBuild(), options: Partial<ReserveOptions> = {}) =>
+    reserveKey(stage.redis, { scope: 'default', key, fingerprint: 'one', buildId: build.id, ...options })
+
+  async function reserveNew(key: string, build = newBuild()) {
+    const outcome = await reserve(key, build)
+    assert.ok(outcome.outcome === 'new')
+    return outcome.reservation
+  }
+
+  it('answers the first build again and again', async () => {
+    const build = newBuild()
+    await stage.repository.create(build, at, await reserveNew('replay', build))
+    assert.deepEqual(await reserve('replay'), { outcome: 'replay', buildId: build.id })
+    assert.deepEqual(await reserve('replay', newBuild(), { fingerprint: 'two' }), { outcome: 'mismatch' })
+    assert.equal((await reserve('replay', newBuild(), { scope: 'other' })).outcome, 'new')
+    const [key = ''] = await stage.redis.keys('edgesmith:idempotency:*')
+    assert.ok((await stage.redis.ttl(key)) > 0)
+  })
+
+  it('lets exactly one of many requests go on', async () => {
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => reserve('many')))
+    assert.equal(outcomes.filter(({ outcome }) => outcome === 'new').length, 1)
+    assert.equal(outcomes.filter(({ outcome }) => outcome === 'in-progress').length, 19)
+  })
+
+  it('keeps a used key for a day, and an unused one for two minutes', async () => {
+    const build = newBuild()
+    const reservation = await reserveNew('ttl', build)
+    const unused = await stage.redis.ttl(reservation.key)
+    assert.ok(unused > 0 && unused <= 120)
+    await stage.repository.create(build, at, reservation)
+    const used = await stage.redis.ttl(reservation.key)
+    assert.ok(used > 86_000 && used <= 86_400)
+  })
+
+  it('gives no build to a request whose reservation has run out', async () => {
+    const [first, second] = [newBuild(), newBuild()]
+    const reservation = await reserveNew('expired', first)
+    await stage.redis.del(reservation.key)
+    await assert.rejects(stage.repository.create(first, at, reservation), { code: 'idempotency-key-in-use' })
+    await stage.repository.create(second, at, await reserveNew('expired', second))
+    await assert.rejects(stage.repository.create(first, at, reservation), { code: 'idempotency-key-in-use' })
+    assert.equal(await stage.repository.find(first.id), undefined)
+  })
+
+  it('can be given up, but not once it is used', async () => {
+    const build = newBuild()
+    await releaseKey(stage.redis, await reserveNew('released'))
+    const reservation = await reserveNew('released', build)
+    await stage.repository.create(build, at, reservation)
+    await releaseKey(stage.redis, reservation)
+    assert.equal((await reserve('released')).outcome, 'replay')
+  })
+})
