@@ -15,6 +15,7 @@ export const problems = {
   'build-not-found': { status: 404, title: 'There is no such build' },
   'upload-not-found': { status: 404, title: 'There is no such upload' },
   'artifact-not-found': { status: 404, title: 'There is no such artifact' },
+  'release-not-found': { status: 404, title: 'There is no such CanvOS release' },
   'method-not-allowed': { status: 405, title: 'The resource does not take this method' },
   'not-acceptable': { status: 406, title: 'None of the accepted media types can be answered' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },

@@ -10,6 +10,7 @@ import { buildEventRoutes } from './routes/build-events.ts'
 import { buildRoutes } from './routes/builds.ts'
 import { canvosRoutes } from './routes/canvos.ts'
 import { documentationRoutes } from './routes/documentation.ts'
+import { schemaRoutes } from './routes/schemas.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { validationRoutes } from './routes/validations.ts'
 import { specLimitBytes } from './spec-document.ts'
@@ -55,6 +56,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     buildEventRoutes(scope, context)
     validationRoutes(scope, context)
     canvosRoutes(scope, context)
+    schemaRoutes(scope)
     done()
   })
   return app

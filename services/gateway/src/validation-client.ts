@@ -1,4 +1,4 @@
-import type { CanvosReleases } from '@edgesmith/contract/release'
+import type { CanvosReleases, ReleaseArguments, ReleaseKubernetesVersions } from '@edgesmith/contract/release'
 import { ProblemError, problems, type Problem, type ProblemCode } from '@edgesmith/contract/problem'
 import type { ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
 import type { Dependency } from '@edgesmith/service/app'
@@ -22,6 +22,17 @@ export class ValidationClient {
   /** The CanvOS tags that can be built. @throws ProblemError `upstream-unavailable`. */
   async releases(): Promise<CanvosReleases> {
     return (await this.#call('GET', '/internal/canvos/releases')) as CanvosReleases
+  }
+
+  /** The arguments that a tag's builds take. @throws ProblemError `release-not-found`, `upstream-unavailable`. */
+  async releaseArguments(tag: string): Promise<ReleaseArguments> {
+    return (await this.#call('GET', `/internal/canvos/releases/${tag}/arguments`)) as ReleaseArguments
+  }
+
+  /** The Kubernetes versions of a tag. @throws ProblemError `release-not-found`, `upstream-unavailable`. */
+  async releaseKubernetesVersions(tag: string): Promise<ReleaseKubernetesVersions> {
+    const path = `/internal/canvos/releases/${tag}/kubernetes-versions`
+    return (await this.#call('GET', path)) as ReleaseKubernetesVersions
   }
 
   readonly dependency: Dependency = {
