@@ -1,0 +1,100 @@
+/**
+ * What CanvOS's Earthfile says about itself. Reads as much of the language (VERSION 0.6 to 0.8) as that
+ * takes; the build alone decides whether the rest is right.
+ */
+
+/** An `ARG` that stands before the first target, where Earthly lets a build override it. */
+export type DeclaredArgument = {
+  name: string
+  /** The default as it is written, quotes removed; may refer to other arguments. */
+  default?: string
+  /** True when the declaration stands in an `IF`, `FOR`, `WAIT` or `TRY` block. */
+  conditional: boolean
+  /** True for `ARG --global` (VERSION 0.7 and later); before 0.7 all of them are global. */
+  global: boolean
+}
+
+type Statement = { text: string; depth: number }
+
+/** A target (`name:`) or a user-defined command, at the beginning of a line. */
+const targetLine = /^([A-Za-z][A-Za-z0-9._-]*):[ \t]*(?:#.*)?$/
+
+/** The logical lines of a text: continued lines joined, comment lines and blank ones left out. */
+function logicalLines(text: string): string[] {
+  const lines: string[] = []
+  let pending = ''
+  for (const line of text.split(/\r?\n/)) {
+    if (/^[ \t]*#/.test(line)) continue
+    const continued = /^(.*)\\[ \t]*$/.exec(line)
+    if (continued !== null) {
+      pending += `${continued[1] ?? ''} `
+      continue
+    }
+    if ((pending + line).trim() !== '') lines.push(pending + line)
+    pending = ''
+  }
+  return lines
+}
+
+/** The statements before the first target, each with the number of blocks around it. */
+function baseStatements(text: string): Statement[] {
+  const statements: Statement[] = []
+  let depth = 0
+  for (const line of logicalLines(text)) {
+    if (targetLine.test(line)) break
+    const text = line.trim()
+    const keyword = /^[A-Z]+/.exec(text)?.[0] ?? ''
+    if (keyword === 'END') depth -= 1
+    statements.push({ text, depth })
+    if (['IF', 'FOR', 'WAIT', 'TRY', 'WITH'].includes(keyword)) depth += 1
+  }
+  return statements
+}
+
+/**
+ * The arguments that an Earthfile declares before its first target, in their order. An argument that is
+ * declared several times, as in the branches of an `IF`, is listed with each of its defaults.
+ */
+export function declaredArguments(earthfile: string): DeclaredArgument[] {
+  const declared: DeclaredArgument[] = []
+  for (const { text, depth } of baseStatements(earthfile)) {
+    const match = /^ARG((?:[ \t]+--[a-z-]+)*)[ \t]+([A-Za-z_][A-Za-z0-9_]*)[ \t]*(?:=[ \t]*(.*))?$/.exec(text)
+    const name = match?.[2]
+    if (match === null || name === undefined) continue
+    const written = match[3]
+    declared.push({
+      name,
+      ...(written === undefined ? {} : { default: unquoted(written) }),
+      conditional: depth > 0,
+      global: /--global\b/.test(match[1] ?? ''),
+    })
+  }
+  return declared
+}
+
+function unquoted(written: string): string {
+  const quoted = /^(["'])(.*?)\1/.exec(written)
+  return quoted?.[2] ?? written.replace(/[ \t]+#.*$/, '').trim()
+}
+
+/** The `VERSION` line of an Earthfile; undefined when it has none. */
+export function earthfileVersion(earthfile: string): { version: string; features: string[] } | undefined {
+  const match = /^VERSION((?:[ \t]+--\S+)*)[ \t]+(\d+\.\d+)/.exec(logicalLines(earthfile)[0] ?? '')
+  const version = match?.[2]
+  return version === undefined
+    ? undefined
+    : {
+        version,
+        features:
+          match?.[1]
+            ?.trim()
+            .split(/[ \t]+/)
+            .filter(Boolean) ?? [],
+      }
+}
+
+/** True when an Earthfile has a target of that name, given with or without its `+`. */
+export function hasTarget(earthfile: string, name: string): boolean {
+  const wanted = name.replace(/^\+/, '')
+  return logicalLines(earthfile).some((line) => targetLine.exec(line)?.[1] === wanted)
+}
