@@ -8,7 +8,7 @@ import { builderVariables } from '@edgesmith/builder-service/config'
 import { problems, problemType } from '@edgesmith/contract/problem'
 import { failures } from '@edgesmith/contract/build'
 import { gatewayVariables } from '@edgesmith/gateway-service/config'
-import type { Variables } from '@edgesmith/service/environment'
+import type { Variable, Variables } from '@edgesmith/service/environment'
 import { validationVariables } from '@edgesmith/validation-service/config'
 
 const services: Record<string, Variables> = {
@@ -23,16 +23,25 @@ function table(header: string[], rows: string[][]): string {
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
+function showDefault({ default: value, optional }: Variable): string {
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+    return `\`${value}\``
+  return value === undefined && optional !== true ? 'required' : ''
+}
+
 function configurationTable(): string {
   const names = [...new Set(Object.values(services).flatMap((variables) => Object.keys(variables)))]
   const rows = names.map((name) => {
     const readers = Object.keys(services).filter((service) => name in (services[service] ?? {}))
     const variable = readers.map((service) => services[service]?.[name]).find((found) => found !== undefined)
     if (variable === undefined) throw new Error(`${name} is declared nowhere`)
-    const value = variable.default
-    const shown = value === undefined ? (variable.optional === true ? '' : 'required') : Array.isArray(value) ? value.join(',') : String(value)
-    const isPlain = shown === '' || shown === 'required'
-    return [`\`${name}\``, readers.length === 4 ? 'all' : readers.join(', '), isPlain ? shown : `\`${shown}\``, `${variable.description} (${variable.form})`]
+    const shown = showDefault(variable)
+    return [
+      `\`${name}\``,
+      readers.length === 4 ? 'all' : readers.join(', '),
+      shown,
+      `${variable.description} (${variable.form})`,
+    ]
   })
   return table(['variable', 'read by', 'default', 'meaning'], rows)
 }
@@ -40,7 +49,11 @@ function configurationTable(): string {
 function problemTable(): string {
   return table(
     ['`type`', 'status', 'title'],
-    Object.entries(problems).map(([code, { status, title }]) => [`\`${problemType(code)}\``, String(status), title]),
+    Object.entries(problems).map(([code, { status, title }]) => [
+      `\`${problemType(code)}\``,
+      String(status),
+      title,
+    ]),
   )
 }
 
@@ -69,5 +82,6 @@ for (const [file, name, text] of sections) {
   stale.push(`${file}: ${name}`)
   if (!process.argv.includes('--check')) await writeFile(path, after)
 }
-if (stale.length > 0) console.log(`${process.argv.includes('--check') ? 'out of date' : 'written'}: ${stale.join(', ')}`)
+if (stale.length > 0)
+  console.log(`${process.argv.includes('--check') ? 'out of date' : 'written'}: ${stale.join(', ')}`)
 if (process.argv.includes('--check') && stale.length > 0) process.exitCode = 1
