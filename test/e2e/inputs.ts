@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -26,7 +26,10 @@ export function sha256(bytes: Buffer): string {
 async function makeTar(files: Record<string, Buffer | string>, ...options: string[]): Promise<Buffer> {
   const directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-inputs-'))
   try {
-    for (const [name, bytes] of Object.entries(files)) await writeFile(path.join(directory, name), bytes)
+    for (const [name, bytes] of Object.entries(files)) {
+      await mkdir(path.dirname(path.join(directory, name)), { recursive: true })
+      await writeFile(path.join(directory, name), bytes)
+    }
     const { stdout } = await execute(
       'tar',
       [...options, '-cf', '-', '-C', directory, ...Object.keys(files)],
@@ -84,7 +87,7 @@ export async function makeInputs(): Promise<Inputs> {
     edgeCustomConfig: Buffer.from(
       `content:\n  signing:\n    publicKey:\n      base64EncodedValue: ${Buffer.from(key).toString('base64')}\n      description: test key\n`,
     ),
-    localUi: await makeTar({ 'index.html': `<h1>${site}</h1>` }),
+    localUi: await makeTar({ 'local-ui/index.html': `<h1>${site}</h1>` }),
     cert: await makeCertificate(),
   }
 }

@@ -1,6 +1,13 @@
 import type { Artifact } from '@edgesmith/contract/artifact'
 import { failures } from '@edgesmith/contract/build'
-import type { Build, BuildFailure, BuildProgress, BuildState, FailureCode } from '@edgesmith/contract/build'
+import type {
+  Build,
+  BuildFailure,
+  BuildProgress,
+  BuildProof,
+  BuildState,
+  FailureCode,
+} from '@edgesmith/contract/build'
 import type { StateEvent } from '@edgesmith/contract/event'
 import { ProblemError, problemType } from '@edgesmith/contract/problem'
 import { v7 as uuidV7 } from 'uuid'
@@ -57,7 +64,7 @@ export function advanceBuild(build: Build, progress: BuildProgress): Build {
 
 /** How a build can end: with artifacts, or with the reason why there are none. */
 export type Outcome =
-  | { state: 'succeeded'; artifacts: Artifact[] }
+  | { state: 'succeeded'; artifacts: Artifact[]; proof?: BuildProof }
   | { state: 'failed' | 'timed-out' | 'canceled'; failure: BuildFailure; artifacts?: Artifact[] }
 
 /** The build ends. */

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { Artifact, artifactExample } from './artifact.ts'
 import { BuildSpec, BuildTarget, Labels } from './build-spec.ts'
 import { Diagnostic } from './diagnostic.ts'
-import { BuildId, Timestamp } from './identifiers.ts'
+import { BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
 import { CanvosTag } from './release.ts'
 
 /** The states of a build. The last four are ends. */
@@ -20,6 +20,7 @@ export const failures = {
   'no-output': 'The build left no files behind',
   'checksum-mismatch': 'A file does not match the checksum written beside it',
   'invalid-iso': 'The ISO image is not valid',
+  'input-missing': 'An input is not in the ISO image as it was given',
   'canvos-unavailable': 'The CanvOS repository or tag cannot be checked out',
   'input-unavailable': 'An input of the build is no longer stored',
   'engine-unavailable': 'The build engine cannot be started',
@@ -55,6 +56,36 @@ export const BuildProgress = Type.Object(
     cachedSteps: Type.Integer({ minimum: 0, description: 'How many of them were answered from the cache.' }),
   },
   { title: 'BuildProgress', additionalProperties: false },
+)
+
+/** That the inputs of a build are in its ISO image, read back from the image itself. */
+export const BuildProof = Type.Object(
+  {
+    artifact: FileName,
+    inputs: Type.Array(
+      Type.Object(
+        {
+          pointer: Type.String({
+            description: 'JSON Pointer to the input within the spec.',
+            examples: ['/inputs/userData'],
+          }),
+          paths: Type.Array(Type.String(), {
+            description: 'Where in the image it is; several where CanvOS splits a content bundle.',
+            examples: [['/files-iso/config.yaml']],
+          }),
+          sha256: Sha256Hex,
+          size: Type.Integer({ minimum: 0, description: 'Size in bytes.' }),
+        },
+        { additionalProperties: false },
+      ),
+      { description: 'Inputs whose bytes in the image are those that were given.' },
+    ),
+    unproved: Type.Array(
+      Type.Object({ pointer: Type.String(), reason: Type.String() }, { additionalProperties: false }),
+      { description: 'Inputs that are no files of the image, and why.' },
+    ),
+  },
+  { title: 'BuildProof', additionalProperties: false },
 )
 
 const example = {
@@ -108,6 +139,7 @@ export const Build = Type.Object(
     progress: Type.Optional(BuildProgress),
     artifacts: Type.Array(Artifact),
     diagnostics: Type.Array(Diagnostic, { description: 'Warnings and hints about the inputs.' }),
+    proof: Type.Optional(BuildProof),
     failure: Type.Optional(BuildFailure),
   },
   { title: 'Build', additionalProperties: false, description: 'The record of a build.', examples: [example] },
@@ -150,6 +182,7 @@ export const ArtifactList = Type.Object(
 
 export type Build = Static<typeof Build>
 export type BuildState = Static<typeof BuildState>
+export type BuildProof = Static<typeof BuildProof>
 export type BuildFailure = Static<typeof BuildFailure>
 export type BuildProgress = Static<typeof BuildProgress>
 export type BuildPage = Static<typeof BuildPage>

@@ -1,0 +1,91 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { repositoryDirectory } from './paths.ts'
+
+export type ServiceProcessOptions = {
+  /** Directory of the service in `services/`. */
+  readonly service: 'artifact' | 'builder' | 'gateway' | 'standalone' | 'validation'
+  /** Its configuration. */
+  readonly env: Readonly<Record<string, string>>
+  /** Gets all that it writes; begun anew. */
+  readonly logFile: string
+  /** Name in the log lines of the app whose address is waited for. */
+  readonly awaited: string
+}
+
+/** A service in a process of its own, which listens. Disposing asks it to stop and waits. */
+export type ServiceProcess = AsyncDisposable & {
+  readonly url: string
+  /** Rejects when the process ends by itself. */
+  readonly lost: Promise<never>
+}
+
+const startDeadlineMs = 120_000
+const stopDeadlineMs = 60_000
+
+/** The address that the app which is waited for says, in its log, that it listens on. */
+function listeningAddress(log: string, awaited: string): string | undefined {
+  for (const line of log.split('\n').slice(0, -1)) {
+    if (!line.startsWith('{')) continue
+    const { name, msg } = JSON.parse(line) as { name?: string; msg?: string }
+    const address = name === awaited ? /^Listening on (\S+)$/.exec(msg ?? '')?.[1] : undefined
+    if (address !== undefined) return address
+  }
+  return undefined
+}
+
+/**
+ * Starts a service and waits until it listens. When this process dies the kernel asks the service to
+ * stop; it writes its log itself, so that it can do so in order.
+ * @throws Error with the end of its log when it ends instead, or does not listen in time.
+ */
+export async function startServiceProcess(options: ServiceProcessOptions): Promise<ServiceProcess> {
+  const { service, env, logFile, awaited } = options
+  await mkdir(dirname(logFile), { recursive: true })
+  const main = join(repositoryDirectory, 'services', service, 'src/main.ts')
+  await using log = await open(logFile, 'w')
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
+    env: { ...process.env, LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', log.fd, log.fd],
+    // Out of the terminal's reach: an interrupt stops this process, and that stops the services in order.
+    detached: true,
+  })
+  const state = { isStopping: false, hasEnded: false }
+  const ended = once(child, 'close').finally(() => (state.hasEnded = true))
+  const lost = ended.then(async (): Promise<never> => {
+    if (state.isStopping) throw new Error(`The ${service} service was stopped.`)
+    const lines = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-30)
+    throw new Error(
+      `The ${service} service ended unexpectedly. The end of its log, ${logFile}:\n${lines.join('\n')}`,
+    )
+  })
+  lost.catch(() => undefined)
+  const stop = async () => {
+    state.isStopping = true
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs)
+    await ended
+    clearTimeout(timer)
+  }
+  const waitForAddress = async (): Promise<string> => {
+    const deadline = performance.now() + startDeadlineMs
+    while (performance.now() < deadline && !state.hasEnded) {
+      const address = listeningAddress(await readFile(logFile, 'utf8'), awaited)
+      if (address !== undefined) return address
+      await delay(50)
+    }
+    if (state.hasEnded) return lost
+    throw new Error(
+      `The ${service} service does not listen after ${startDeadlineMs / 1000} s; see ${logFile}`,
+    )
+  }
+  try {
+    return { url: await waitForAddress(), lost, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}

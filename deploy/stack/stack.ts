@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startRedisServer } from '@edgesmith/builds/redis-server'
+import { keptSecrets } from '@edgesmith/standalone-service/kept-secrets'
+import { startMinio } from '../minio/server.ts'
+import { startServiceProcess, type ServiceProcess } from '../setup/service-process.ts'
+
+export type StackOptions = {
+  /** Where everything of the stack is kept; two stacks need two directories. */
+  readonly directory: string
+  /** Configuration beside the addresses and secrets, which the stack makes itself: DOCKER_HOST,
+   * ENGINE_IMAGE, CANVOS_REPOSITORY, ports. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** A stack that runs; disposing stops its processes and keeps its data. */
+export type RunningStack = AsyncDisposable & {
+  readonly urls: Readonly<Record<'gateway' | 'validation' | 'builder' | 'artifact' | 'minio', string>>
+  /** Rejects when one of the processes ends by itself. */
+  readonly lost: Promise<never>
+}
+
+/** In the environment of every process of a stack, with its directory as the value. */
+export const stackMark = 'EDGESMITH_STACK_DIRECTORY'
+
+/** The name of a stack's worker: the start of all it makes in Docker. */
+export function stackWorkerId(directory: string): string {
+  return `stack-${createHash('sha256').update(directory).digest('hex').slice(0, 8)}`
+}
+
+/**
+ * Starts the four services as processes of their own, on a redis-server and a MinIO server. The
+ * kernel ends the services and redis-server when this process dies.
+ */
+export async function startStack({ directory, env }: StackOptions): Promise<RunningStack> {
+  process.env[stackMark] = directory
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const secrets = await keptSecrets(join(directory, 'secrets.json'), [
+    'signingKey',
+    'serviceToken',
+    'minioAccessKey',
+    'minioSecretKey',
+  ])
+  await using resources = new AsyncDisposableStack()
+  const redisLost = Promise.withResolvers<never>()
+  redisLost.promise.catch(() => undefined)
+  const redis = resources.use(
+    await startRedisServer({ dataDirectory: join(directory, 'redis'), onUnexpectedExit: redisLost.reject }),
+  )
+  const minio = resources.use(
+    await startMinio({
+      dataDir: join(directory, 'minio'),
+      accessKey: secrets.minioAccessKey,
+      secretKey: secrets.minioSecretKey,
+    }),
+  )
+  const common = {
+    ...env,
+    REDIS_URL: redis.url,
+    OBJECT_STORE: 'minio',
+    MINIO_ENDPOINT: minio.endpoint,
+    MINIO_ACCESS_KEY: minio.accessKey,
+    MINIO_SECRET_KEY: minio.secretKey,
+    SERVICE_TOKENS: secrets.serviceToken,
+    SIGNING_KEYS: secrets.signingKey,
+    BUILDER_ID: stackWorkerId(directory),
+  }
+  const start = async (
+    service: 'artifact' | 'builder' | 'gateway' | 'validation',
+    own: Record<string, string> = {},
+  ): Promise<ServiceProcess> =>
+    resources.use(
+      await startServiceProcess({
+        service,
+        awaited: service,
+        logFile: join(directory, `${service}.log`),
+        env: { ...common, ...own },
+      }),
+    )
+  // Each process has a mirror of its own, as on machines of their own.
+  const artifact = await start('artifact')
+  const validation = await start('validation', {
+    CANVOS_MIRROR_DIRECTORY: join(directory, 'validation-canvos.git'),
+  })
+  const builder = await start('builder', { CANVOS_MIRROR_DIRECTORY: join(directory, 'builder-canvos.git') })
+  const gateway = await start('gateway', { VALIDATION_URL: validation.url, ARTIFACT_URL: artifact.url })
+
+  const lost = Promise.race([redisLost.promise, artifact.lost, validation.lost, builder.lost, gateway.lost])
+  lost.catch(() => undefined)
+  const opened = resources.move()
+  return {
+    urls: {
+      gateway: gateway.url,
+      validation: validation.url,
+      builder: builder.url,
+      artifact: artifact.url,
+      minio: minio.endpoint,
+    },
+    lost,
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}

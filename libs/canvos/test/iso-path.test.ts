@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { isoPathOf } from '../src/iso-path.ts'
+
+const named = { CLUSTERCONFIG: 'demo.tgz', EDGE_CUSTOM_CONFIG: '.edge-custom-config.yaml' }
+
+describe('isoPathOf', () => {
+  for (const [workspacePath, buildArguments, expected] of [
+    ['user-data', {}, { path: '/files-iso/config.yaml', split: false }],
+    ['user-data', { IS_UKI: 'true' }, { path: '/config.yaml', split: false }],
+    ['user-data', { IS_UKI: 'false' }, { path: '/files-iso/config.yaml', split: false }],
+    ['content-2/core.tar.zst', {}, { path: '/opt/spectrocloud/content/core.tar.zst', split: true }],
+    ['demo.tgz', named, { path: '/opt/spectrocloud/clusterconfig/spc.tgz', split: false }],
+    ['.edge-custom-config.yaml', named, { path: '/.edge_custom_config.yaml', split: false }],
+  ] as const) {
+    it(`${workspacePath} with ${JSON.stringify(buildArguments)}`, () => {
+      assert.deepEqual(isoPathOf(workspacePath, buildArguments), expected)
+    })
+  }
+
+  it('tells what is no file of the ISO', () => {
+    for (const workspacePath of ['certs/proxy.crt', 'local-ui.tar', 'other.tgz', 'content-1/sub/x.zst']) {
+      assert.ok('absent' in isoPathOf(workspacePath, named), workspacePath)
+    }
+  })
+})

@@ -1,0 +1,211 @@
+import { once } from 'node:events'
+import type Docker from 'dockerode'
+import { putEntries } from './archive.ts'
+import { CertificateAuthority, type KeyPair } from './certificates.ts'
+import {
+  daemonContainer,
+  daemonName,
+  daemonPort,
+  ensureNetwork,
+  nameOf,
+  type DaemonSettings,
+} from './daemon-container.ts'
+import { unlessStatus, viaDocker } from './docker.ts'
+import { EngineError } from './engine-error.ts'
+import { ensureImage, type EngineImage } from './image.ts'
+import { labelsOf } from './labels.ts'
+import { removeContainer } from './removal.ts'
+
+export type DaemonOptions = DaemonSettings & {
+  /** Told when a daemon was found dead and another is started. */
+  readonly onReplaced?: (reason: string) => void
+}
+
+/** A daemon that runs: where clients find it, and what they need to be let in. */
+export type DaemonEndpoint = {
+  readonly network: string
+  /** `tcp://host:port` within the network. */
+  readonly address: string
+  readonly authority: string
+  /** Issues a client's certificate, valid for a time in milliseconds. */
+  issue(name: string, lifetimeMs: number): Promise<KeyPair>
+  /** Settles when the daemon has ended. */
+  readonly ended: Promise<EngineError>
+  /** @throws EngineError `daemon-lost` when the daemon does not run any more */
+  assertRunning(): Promise<void>
+}
+
+/** Ends when something listens on the daemon's port: buildkitd listens once its worker is set up. */
+const awaitListening = `until grep -qsi ':${daemonPort.toString(16)} .* 0A ' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done`
+
+const startTimeoutMs = 120_000
+const stopTimeoutSeconds = 10
+const day = 24 * 60 * 60_000
+const authorityLifetimeMs = 365 * day
+const renewBeforeMs = 30 * day
+
+/**
+ * The BuildKit daemon of a worker: one container, the only one with capabilities, with a cache that
+ * outlives it. Clients reach it over a network that leads nowhere else; it alone has a way out.
+ */
+export class BuildkitDaemon implements AsyncDisposable {
+  readonly #options: DaemonOptions
+  #current: RunningDaemon | undefined
+  #starting: Promise<RunningDaemon> | undefined
+
+  /** Nothing is started before the first `ready`. */
+  constructor(options: DaemonOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The running daemon; starts it where it does not run, or has died.
+   * @throws EngineError when it cannot be started
+   */
+  async ready(): Promise<DaemonEndpoint> {
+    const current = this.#current
+    if (current !== undefined && !current.hasEnded && current.expiresAt - Date.now() > renewBeforeMs)
+      return current.endpoint
+    this.#starting ??= this.#replace(current).finally(() => (this.#starting = undefined))
+    return (await this.#starting).endpoint
+  }
+
+  /** Throws when the daemon does not run, for readiness. */
+  async check(): Promise<void> {
+    if (this.#current === undefined) {
+      throw new EngineError('daemon-failed', 'The BuildKit daemon is not started.')
+    }
+    await this.#current.endpoint.assertRunning()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { docker, workerId } = this.#options
+    await Promise.allSettled([this.#starting])
+    const current = this.#current
+    this.#current = undefined
+    if (current === undefined) return
+    await unlessStatus([304, 404], current.container.stop({ t: stopTimeoutSeconds }))
+    await removeContainer(current.container)
+    for (const role of ['client-network', 'egress-network'] as const) {
+      await unlessStatus([404], docker.getNetwork(nameOf(workerId, role)).remove())
+    }
+  }
+
+  async #replace(old: RunningDaemon | undefined): Promise<RunningDaemon> {
+    const { docker, image, workerId, onReplaced } = this.#options
+    try {
+      if (old !== undefined) {
+        onReplaced?.(old.hasEnded ? (await old.endpoint.ended).message : 'Its certificates end soon.')
+        await removeContainer(old.container)
+      }
+      const engine = await ensureImage(docker, image)
+      await ensureNetwork(docker, workerId, 'client-network')
+      await ensureNetwork(docker, workerId, 'egress-network')
+      await docker.createVolume({ Name: nameOf(workerId, 'cache'), Labels: labelsOf({ workerId }, 'cache') })
+      this.#current = await startDaemon(this.#options, engine)
+      return this.#current
+    } catch (error) {
+      if (error instanceof EngineError) throw error
+      throw new EngineError(
+        'docker-unavailable',
+        `Docker does not start the BuildKit daemon: ${messageOf(error)}`,
+        { cause: error },
+      )
+    }
+  }
+}
+
+type RunningDaemon = {
+  readonly container: Docker.Container
+  readonly endpoint: DaemonEndpoint
+  readonly expiresAt: number
+  hasEnded: boolean
+}
+
+async function startDaemon(options: DaemonOptions, engine: EngineImage): Promise<RunningDaemon> {
+  const { docker, workerId } = options
+  const authority = await CertificateAuthority.create(`edgesmith ${workerId}`, authorityLifetimeMs)
+  const server = await authority.issue({ name: daemonName, usage: 'server', lifetimeMs: authorityLifetimeMs })
+  const container = await docker.createContainer(daemonContainer(options, engine))
+  try {
+    await putEntries(container, '/etc', { uid: 0, gid: 0 }, [
+      { type: 'file', path: 'ca.pem', mode: 0o644, body: authority.certificate },
+      { type: 'file', path: 'cert.pem', mode: 0o644, body: server.certificate },
+      { type: 'file', path: 'key.pem', mode: 0o600, body: server.key },
+    ])
+    await docker.getNetwork(nameOf(workerId, 'egress-network')).connect({ Container: container.id })
+    await container.start()
+    const running: RunningDaemon = {
+      container,
+      expiresAt: authority.notAfter.getTime(),
+      hasEnded: false,
+      endpoint: {
+        network: nameOf(workerId, 'client-network'),
+        address: `tcp://${daemonName}:${daemonPort}`,
+        authority: authority.certificate,
+        issue: (name, lifetimeMs) => authority.issue({ name, usage: 'client', lifetimeMs }),
+        ended: awaitEnd(container).then((error) => {
+          running.hasEnded = true
+          return error
+        }),
+        assertRunning: async () => {
+          const state = (await viaDocker(() => unlessStatus([404], container.inspect())))?.State
+          if (state?.Running === true) return
+          running.hasEnded = true
+          throw new EngineError(
+            'daemon-lost',
+            `The BuildKit daemon ended with exit code ${state?.ExitCode ?? 'unknown'}.`,
+          )
+        },
+      },
+    }
+    await awaitHealthy(running)
+    return running
+  } catch (error) {
+    await removeContainer(container)
+    throw error
+  }
+}
+
+async function awaitEnd(container: Docker.Container): Promise<EngineError> {
+  try {
+    const { StatusCode: code } = (await container.wait({ condition: 'not-running' })) as {
+      StatusCode: number
+    }
+    return new EngineError('daemon-lost', `The BuildKit daemon ended with exit code ${code}.`)
+  } catch (error) {
+    return new EngineError('daemon-lost', `The BuildKit daemon is out of reach: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+async function awaitHealthy({ container, endpoint }: RunningDaemon): Promise<void> {
+  const exec = await container.exec({ Cmd: ['/bin/sh', '-c', awaitListening], AttachStdout: true })
+  const output = await exec.start({})
+  output.resume()
+  const listening = once(output, 'close', { signal: AbortSignal.timeout(startTimeoutMs) }).then(
+    () => undefined,
+  )
+  try {
+    const error = await Promise.race([listening, endpoint.ended])
+    if (error !== undefined) throw error
+  } catch (error) {
+    throw new EngineError(
+      'daemon-failed',
+      `The BuildKit daemon does not come up: ${messageOf(error)}\n${await lastLog(container)}`,
+      { cause: error },
+    )
+  } finally {
+    output.destroy()
+  }
+}
+
+async function lastLog(container: Docker.Container): Promise<string> {
+  const log = await unlessStatus([404, 409], container.logs({ stdout: true, stderr: true, tail: 20 }))
+  return log === undefined ? '' : log.toString('utf8').replaceAll(/[^\P{Cc}\n\t]/gu, '')
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.trim() : String(error)
+}

@@ -1,0 +1,102 @@
+import type Docker from 'dockerode'
+import { unlessStatus } from './docker.ts'
+import type { EngineImage } from './image.ts'
+import { labelsOf, type Role } from './labels.ts'
+
+/** What a worker's daemon is made from. */
+export type DaemonSettings = {
+  readonly docker: Docker
+  readonly workerId: string
+  readonly image: string
+  /** What the cache may hold, in bytes; older content is thrown away beyond that. */
+  readonly cacheBytes: number
+  /** How many steps run at once. */
+  readonly parallelism: number
+  /** Registries, `host:port`, that are spoken to over HTTP or with certificates nobody checks. */
+  readonly insecureRegistries: readonly string[]
+}
+
+/** Name of the daemon within the clients' network, and in its certificate. */
+export const daemonName = 'buildkitd'
+export const daemonPort = 8372
+
+/**
+ * What the daemon may do beyond other containers: mount file systems and make namespaces for the steps
+ * (SYS_ADMIN), and give them a network (NET_ADMIN). Its steps get Docker's default capabilities.
+ */
+export const daemonCapabilities = ['SYS_ADMIN', 'NET_ADMIN'] as const
+
+/** The official client image is made from the daemon's: its entry point would start a client. */
+const clientEntrypoint = '/usr/bin/earthly-entrypoint.sh'
+const daemonCommand = ['/usr/bin/entrypoint.sh', 'buildkitd', '--config=/etc/buildkitd.toml']
+
+/** Docker mounts the cgroup tree read-only for a container that is not privileged; runc writes there. */
+const prepareCgroups =
+  'for m in $(awk \'$5 ~ "^/sys/fs/cgroup" && $6 ~ /(^|,)ro(,|$)/ {print $5}\' /proc/self/mountinfo); do mount -o remount,bind,rw "$m"; done; exec "$@"'
+
+/** Gives the machine that Docker runs on no address in the network: clients do not reach its services. */
+const withoutHost = { 'com.docker.network.bridge.inhibit_ipv4': 'true' }
+
+/** The container of a worker's daemon. */
+export function daemonContainer(options: DaemonSettings, engine: EngineImage): Docker.ContainerCreateOptions {
+  const { workerId, cacheBytes, parallelism, insecureRegistries } = options
+  const directory = engine.environment.get('EARTHLY_TMP_DIR') ?? '/tmp/earthly'
+  const network = nameOf(workerId, 'client-network')
+  const command =
+    engine.entrypoint[0] === clientEntrypoint ? daemonCommand : [...engine.entrypoint, ...engine.command]
+  return {
+    name: nameOf(workerId, 'buildkit'),
+    Image: engine.reference,
+    Labels: labelsOf({ workerId }, 'buildkit'),
+    Entrypoint: ['/bin/sh', '-c', prepareCgroups, 'sh'],
+    Cmd: command,
+    Env: [
+      `EARTHLY_TMP_DIR=${directory}`,
+      'BUILDKIT_TCP_TRANSPORT_ENABLED=true',
+      'BUILDKIT_TLS_ENABLED=true',
+      `BUILDKIT_MAX_PARALLELISM=${parallelism}`,
+      `CACHE_SIZE_MB=${Math.max(1, Math.floor(cacheBytes / 1024 ** 2))}`,
+      'CACHE_SIZE_PCT=0',
+      `EARTHLY_ADDITIONAL_BUILDKIT_CONFIG=${registryConfig(insecureRegistries)}`,
+    ],
+    NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [daemonName] } } },
+    HostConfig: {
+      NetworkMode: network,
+      CapAdd: [...daemonCapabilities],
+      SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
+      // The steps' network is masqueraded inside the container.
+      Sysctls: { 'net.ipv4.ip_forward': '1' },
+      Mounts: [{ Type: 'volume', Source: nameOf(workerId, 'cache'), Target: directory }],
+      RestartPolicy: { Name: 'no' },
+      LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
+    },
+  }
+}
+
+/** BuildKit's configuration for registries without trusted certificates (`buildkitd.toml`, "registry"). */
+function registryConfig(registries: readonly string[]): string {
+  return registries
+    .map((registry) => `[registry.${JSON.stringify(registry)}]\n  http = true\n  insecure = true\n`)
+    .join('')
+}
+
+/** Makes a network of a worker where it is not there. */
+export async function ensureNetwork(
+  docker: Docker,
+  workerId: string,
+  role: 'client-network' | 'egress-network',
+): Promise<void> {
+  const name = nameOf(workerId, role)
+  if ((await unlessStatus([404], docker.getNetwork(name).inspect())) !== undefined) return
+  await docker.createNetwork({
+    Name: name,
+    Driver: 'bridge',
+    ...(role === 'client-network' ? { Internal: true, Options: withoutHost } : {}),
+    Labels: labelsOf({ workerId }, role),
+  })
+}
+
+/** The name that something of a worker has in Docker. */
+export function nameOf(workerId: string, role: Role): string {
+  return `edgesmith-${workerId}-${role}`
+}

@@ -1,0 +1,133 @@
+import { StringDecoder } from 'node:string_decoder'
+import { stripVTControlCharacters } from 'node:util'
+import type { BuildProgress } from '@edgesmith/contract/build'
+
+/** One line that Earthly printed, as a person reads it, and the target it belongs to. */
+export type OutputLine = { readonly line: string; readonly target?: string }
+
+/** Characters of a line that are kept. */
+const maxLineLength = 8192
+/** Distinct targets that are told apart. */
+const maxTargets = 10_000
+/** Lines kept to tell how a build ended. */
+const tailLength = 30
+
+/**
+ * `+iso | --> RUN …`, `+iso *failed* | …`, `+iso *local* | *cached* --> COPY …`: the prefix is a target, an
+ * image or a part of Earthly (conslogging.go, `printPrefix`).
+ */
+const prefixed =
+  /^ *(?<prefix>\S+)(?<flags>(?: \*(?:local|failed)\*)*) \| (?<cached>\*cached\* )?(?<text>.*)$/
+
+/** `+iso`, `./dir+iso`, `github.com/org/repo:main+iso`, with the URL it came from in brackets or not. */
+const targetPrefix = /^(?<target>[^()\s]*\+[A-Za-z][A-Za-z0-9._-]*)(?:\(.*\))?$/
+
+/** Behind an error without a command, the targets that led to it, the innermost first: `in\t\t+iso`. */
+const errorOrigin = /^in\t+(?<target>\S*\+\S+)$/
+
+/** What a command of the Earthfile is announced with; image metadata is announced alike. */
+const commandText = /^--> (?!Load metadata )/
+
+/**
+ * Reads the output of Earthly 0.8 and EarthBuild 0.8 piece by piece, as it comes, wherever it is cut:
+ * lines without terminal control, where the build is, and which target failed.
+ */
+export class EarthlyOutput {
+  readonly #decoder = new StringDecoder('utf8')
+  readonly #targets = new Set<string>()
+  readonly #tail: string[] = []
+  #partial = ''
+  #omitted = 0
+  #afterReturn = false
+  #target: string | undefined
+  #steps = 0
+  #cachedSteps = 0
+  #failingTarget: string | undefined
+
+  /** Takes the next bytes; answers the lines that they complete. */
+  push(chunk: Uint8Array): OutputLine[] {
+    return this.#take(this.#decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)))
+  }
+
+  /** The output is over; answers the line that has no end, if there is one. */
+  end(): OutputLine[] {
+    const lines = this.#take(this.#decoder.end())
+    if (this.#partial !== '') lines.push(this.#complete())
+    return lines
+  }
+
+  /** Where the build is. */
+  get progress(): BuildProgress {
+    return {
+      ...(this.#target === undefined ? {} : { target: this.#target }),
+      targetsSeen: this.#targets.size,
+      steps: this.#steps,
+      cachedSteps: this.#cachedSteps,
+    }
+  }
+
+  /** The target that Earthly named as failed. */
+  get failingTarget(): string | undefined {
+    return this.#failingTarget
+  }
+
+  /** The last lines. */
+  get tail(): string[] {
+    return [...this.#tail]
+  }
+
+  #take(text: string): OutputLine[] {
+    const lines: OutputLine[] = []
+    for (const piece of text.split(/(\r\n|\n|\r)/)) {
+      if (piece === '\n' || piece === '\r\n') lines.push(this.#complete())
+      else if (piece === '\r') this.#afterReturn = true
+      else if (piece !== '') this.#extend(piece)
+    }
+    return lines
+  }
+
+  #extend(piece: string): void {
+    // A carriage return goes back to the start of the line: what comes next is written over it.
+    if (this.#afterReturn) {
+      this.#partial = ''
+      this.#omitted = 0
+      this.#afterReturn = false
+    }
+    const room = Math.max(0, maxLineLength - this.#partial.length)
+    this.#partial += piece.slice(0, room)
+    this.#omitted += Math.max(0, piece.length - room)
+  }
+
+  #complete(): OutputLine {
+    const omission = this.#omitted === 0 ? '' : `… [${this.#omitted} characters left out]`
+    const line =
+      stripVTControlCharacters(this.#partial)
+        .replaceAll(/[^\P{Cc}\t]/gu, '')
+        .toWellFormed() + omission
+    this.#partial = ''
+    this.#omitted = 0
+    this.#afterReturn = false
+    return this.#interpret(line)
+  }
+
+  #interpret(text: string): OutputLine {
+    const groups = prefixed.exec(text)?.groups
+    const line = groups === undefined ? text.trimEnd() : text.trim()
+    this.#tail.push(line)
+    if (this.#tail.length > tailLength) this.#tail.shift()
+    this.#failingTarget ??= errorOrigin.exec(line)?.groups?.['target']
+    const target = targetPrefix.exec(groups?.['prefix'] ?? '')?.groups?.['target']
+    if (groups === undefined || target === undefined) return { line }
+    if (groups['flags']?.includes('*failed*') === true) {
+      this.#failingTarget = target
+      return { line, target }
+    }
+    if (this.#targets.size < maxTargets) this.#targets.add(target)
+    this.#target = target
+    if (commandText.test(groups['text'] ?? '')) {
+      this.#steps += 1
+      if (groups['cached'] !== undefined) this.#cachedSteps += 1
+    }
+    return { line, target }
+  }
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { EarthlyOutput, type OutputLine } from '@edgesmith/engine/earthly-output'
+
+/** What Earthly 0.8.16 printed. */
+function captured(name: string): Promise<Buffer> {
+  return readFile(join(import.meta.dirname, 'output', `${name}.txt`))
+}
+
+/** Reads output that comes in pieces of a size. */
+function read(bytes: Buffer, pieceSize = bytes.length): { output: EarthlyOutput; lines: OutputLine[] } {
+  const output = new EarthlyOutput()
+  const lines: OutputLine[] = []
+  for (let start = 0; start < bytes.length; start += pieceSize) {
+    lines.push(...output.push(bytes.subarray(start, start + pieceSize)))
+  }
+  lines.push(...output.end())
+  return { output, lines }
+}
+
+function line(text: string): OutputLine | undefined {
+  return read(Buffer.from(`${text}\n`)).lines[0]
+}
+
+describe('EarthlyOutput', () => {
+  it('tells where a build is', async () => {
+    const { output } = read(await captured('success'))
+    assert.deepEqual(output.progress, { target: '+iso', targetsSeen: 3, steps: 8, cachedSteps: 1 })
+    assert.equal(output.failingTarget, undefined)
+  })
+
+  it('tells the target that failed', async () => {
+    assert.equal(read(await captured('failing')).output.failingTarget, '+inner')
+    assert.equal(read(await captured('nofile')).output.failingTarget, '+nofile')
+    assert.equal(read(await captured('missing')).output.failingTarget, '+absent')
+  })
+
+  it('does not count a command again when its failure is repeated', async () => {
+    assert.equal(read(await captured('failing')).output.progress.steps, 8)
+  })
+
+  it('reads the same wherever the output is cut', async () => {
+    for (const name of ['success', 'failing', 'missing']) {
+      const bytes = await captured(name)
+      const whole = read(bytes)
+      for (const size of [1, 2, 3, 7, 64]) {
+        const cut = read(bytes, size)
+        assert.deepEqual(cut.lines, whole.lines, `${name} in pieces of ${size}`)
+        assert.deepEqual(cut.output.progress, whole.output.progress)
+        assert.deepEqual(cut.output.tail, whole.output.tail)
+      }
+    }
+  })
+
+  it('keeps the lines as a person reads them', async () => {
+    const { lines } = read(await captured('success'))
+    assert.ok(lines.some(({ line: text }) => text === '+iso | a | b'))
+    assert.ok(lines.some(({ line: text }) => text === '+iso | three'))
+    assert.ok(lines.every(({ line: text }) => !/[\u0000-\u0008\u000b-\u001f]/.test(text)))
+  })
+
+  const prefixes: [text: string, target: string | undefined][] = [
+    ['+iso | --> RUN true', '+iso'],
+    ['             ./images+iso | --> RUN true', './images+iso'],
+    ['github.com/org/repo:main+iso | --> RUN true', 'github.com/org/repo:main+iso'],
+    ['+iso(https://example.com/repo.git#main) | text', '+iso'],
+    ['+iso *local* | --> RUN true', '+iso'],
+    ['+iso *failed* | text', '+iso'],
+    ['registry.example.com/image:1 | --> Load metadata', undefined],
+    ['buildkitd | ...Done', undefined],
+    ['output | sent 1 file stat', undefined],
+    ['a line + more | text', undefined],
+    ['', undefined],
+  ]
+  for (const [text, target] of prefixes) {
+    it(`finds ${target ?? 'no target'} in ${JSON.stringify(text)}`, () => {
+      assert.deepEqual(line(text), { line: text.trim(), ...(target === undefined ? {} : { target }) })
+    })
+  }
+
+  it('takes terminal control out', () => {
+    assert.equal(line('+iso | \u001b[31mred\u001b[0m\u0007\u001b[K')?.line, '+iso | red')
+  })
+
+  it('bounds a line that never ends', () => {
+    const output = new EarthlyOutput()
+    const piece = Buffer.alloc(1024 * 1024, 'x')
+    for (let i = 0; i < 32; i++) assert.deepEqual(output.push(piece), [])
+    const [only] = output.push(Buffer.from('\n'))
+    assert.ok(only !== undefined && only.line.length < 9000)
+    assert.match(only.line, /… \[\d+ characters left out\]$/)
+  })
+
+  it('keeps no more lines than are needed to tell the end', () => {
+    const output = new EarthlyOutput()
+    for (let i = 0; i < 1000; i++) output.push(Buffer.from(`line ${i}\n`))
+    assert.equal(output.tail.length, 30)
+    assert.equal(output.tail.at(-1), 'line 999')
+  })
+})

@@ -1,0 +1,25 @@
+import { pingRedis } from '@edgesmith/builds/redis-connection'
+import { createApp, type App } from '@edgesmith/service/app'
+import type { BuilderContext } from './context.ts'
+
+/** Makes the builder's app: health and readiness alone. */
+export function createBuilderApp(context: BuilderContext): App {
+  const { redis, store, docker, daemon, logger } = context
+  return createApp({
+    logger,
+    dependencies: [
+      { name: 'redis', check: () => pingRedis(redis) },
+      { name: 'object-store', check: () => store.check() },
+      {
+        name: 'docker',
+        check: async () => {
+          await docker.ping()
+        },
+      },
+      {
+        name: 'buildkit',
+        check: () => daemon.check(),
+      },
+    ],
+  })
+}

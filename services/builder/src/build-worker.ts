@@ -1,0 +1,196 @@
+import { concludeBuild } from '@edgesmith/builds/build-conclusion'
+import type { BuildJob } from '@edgesmith/builds/build-queue'
+import { cancelBuild, describeFailure, finishBuild, isEnd, type Outcome } from '@edgesmith/builds/build-state'
+import { BuildWorker, JobLost, WorkerStopping } from '@edgesmith/builds/build-worker'
+import { BuildCanceled, watchCancel } from '@edgesmith/builds/cancellation'
+import type { StoredBuild } from '@edgesmith/builds/build-repository'
+import type { Artifact } from '@edgesmith/contract/artifact'
+import type { Build, FailureCode } from '@edgesmith/contract/build'
+import { ProblemError } from '@edgesmith/contract/problem'
+import { EarthlyOutput } from '@edgesmith/engine/earthly-output'
+import { EngineError } from '@edgesmith/engine/engine-error'
+import { reap } from '@edgesmith/engine/reaper'
+import { BuildFault } from './build-fault.ts'
+import type { BuilderContext } from './context.ts'
+import { LogWriter } from './log-writer.ts'
+import { removeArtifacts } from './publish.ts'
+import { runBuild } from './run-build.ts'
+
+/** How often builds whose job was lost are looked for, in milliseconds. */
+const reconcileIntervalMs = 60_000
+
+/** Begins to run queued builds; stop the answer to hand unfinished ones on. */
+export function startBuildWorker(context: BuilderContext): BuildWorker {
+  const { config, logger, redis, repository } = context
+  return new BuildWorker({
+    redis,
+    repository,
+    concurrency: config.concurrency,
+    lockDurationMs: config.lockSeconds * 1000,
+    maxLostWorkers: config.lostLimit,
+    reconcileIntervalMs,
+    run: (job, signal) => runJob(context, job, signal),
+    fail: (job, code, error) => failJob(context, job, code, error),
+    onError: (error) => {
+      logger.error({ err: error }, 'The worker has trouble.')
+    },
+  })
+}
+
+class TimedOut extends Error {}
+
+async function runJob(
+  context: BuilderContext,
+  { buildId, attempt }: BuildJob,
+  stop: AbortSignal,
+): Promise<'done' | 'hand-on'> {
+  const { repository, events, logger, redis, notifications, config } = context
+  const claimed = await unlessConflict(repository.claim(buildId, attempt, new Date()))
+  if (claimed === undefined) return 'done'
+  const { build, run } = claimed
+  const timeoutSeconds = build.spec.timeoutSeconds ?? config.timeoutSeconds
+  const ending = new AbortController()
+  const timer = setTimeout(() => {
+    ending.abort(new TimedOut())
+  }, timeoutSeconds * 1000)
+  const output = new EarthlyOutput()
+  const log = new LogWriter({ repository, events, buildId, run })
+  const job = { ...claimed, output, log, timeoutSeconds }
+  try {
+    await using _watch = await watchCancel({
+      redis,
+      notifications,
+      id: buildId,
+      attempt,
+      controller: ending,
+      onError: (error) => {
+        logger.error({ err: error, buildId }, 'Cancelling is not watched any more.')
+      },
+    })
+    const artifacts = await runBuild(context, {
+      build,
+      log,
+      output,
+      timeoutSeconds,
+      signal: AbortSignal.any([stop, ending.signal]),
+    })
+    await log.flush()
+    await succeed(context, job, artifacts)
+    return 'done'
+  } catch (error) {
+    if (error instanceof WorkerStopping) {
+      await unlessConflict(log.flush())
+      return 'hand-on'
+    }
+    if (error instanceof JobLost || isConflict(error)) {
+      logger.warn({ err: error, buildId }, 'The build is no longer ours.')
+      return 'done'
+    }
+    await end(context, job, error)
+    return 'done'
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+type Job = StoredBuild & {
+  readonly output: EarthlyOutput
+  readonly log: LogWriter
+  readonly timeoutSeconds: number
+}
+
+async function succeed(context: BuilderContext, { build, run }: Job, artifacts: Artifact[]): Promise<void> {
+  const at = new Date()
+  try {
+    await concludeBuild(
+      context,
+      build.id,
+      (current) => finishBuild(current, { state: 'succeeded', artifacts }, at),
+      at,
+      { run },
+    )
+    context.logger.info(
+      { buildId: build.id, artifacts: artifacts.map(({ name }) => name) },
+      'The build succeeded.',
+    )
+  } catch (error) {
+    await removeArtifacts(context.store, artifacts)
+    throw error
+  }
+}
+
+/** Ends a build that did not succeed in the state that fits. @throws what is not the build's fault */
+async function end(context: BuilderContext, job: Job, error: unknown): Promise<void> {
+  const { build, run, log } = job
+  const at = new Date()
+  const finish = toEnd(job, error, at)
+  if (finish === undefined) throw error
+  await log.flush()
+  context.logger.info({ err: error, buildId: build.id }, 'The build did not succeed.')
+  await unlessConflict(concludeBuild(context, build.id, finish, at, { run }))
+}
+
+/** The change of the record that an error means; undefined for one that says nothing of the build. */
+function toEnd(
+  { output, timeoutSeconds }: Job,
+  error: unknown,
+  at: Date,
+): ((build: Build) => Build) | undefined {
+  const lastLines = output.tail
+  const finished = (outcome: Outcome) => (build: Build) => finishBuild(build, outcome, at)
+  if (error instanceof BuildCanceled) return (build) => cancelBuild(build, at, lastLines)
+  if (error instanceof TimedOut) {
+    const detail = `The build did not end within its time limit of ${timeoutSeconds} seconds.`
+    return finished({ state: 'timed-out', failure: describeFailure('timed-out', detail, { lastLines }) })
+  }
+  if (error instanceof BuildFault) {
+    return finished({
+      state: 'failed',
+      failure: describeFailure(error.code, error.message, { ...error.context, lastLines }),
+    })
+  }
+  if (error instanceof EngineError) {
+    return finished({
+      state: 'failed',
+      failure: describeFailure('engine-unavailable', error.message, { lastLines }),
+    })
+  }
+  return undefined
+}
+
+async function failJob(
+  context: BuilderContext,
+  { buildId, attempt }: BuildJob,
+  code: FailureCode,
+  error: Error,
+): Promise<void> {
+  const at = new Date()
+  context.logger.error({ err: error, buildId }, 'The job of a build failed.')
+  await reap(context.docker, { buildId })
+  const detail =
+    code === 'worker-lost'
+      ? 'The builder was lost each time it ran the build. Retry it, and look at the logs of the builder.'
+      : 'The builder failed unexpectedly. Retry the build, and look at the logs of the builder.'
+  const finish = (build: Build) => {
+    if (build.attempt !== attempt || isEnd(build.state))
+      throw new ProblemError('state-conflict', 'The build has gone on.')
+    return finishBuild(build, { state: 'failed', failure: describeFailure(code, detail) }, at)
+  }
+  await unlessConflict(concludeBuild(context, buildId, finish, at))
+}
+
+function isConflict(error: unknown): boolean {
+  return (
+    error instanceof ProblemError && (error.code === 'state-conflict' || error.code === 'build-not-found')
+  )
+}
+
+/** Undefined when somebody else has the build, ended it, or deleted it. */
+async function unlessConflict<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation
+  } catch (error) {
+    if (!isConflict(error)) throw error
+    return undefined
+  }
+}

@@ -1,0 +1,202 @@
+import { hostname } from 'node:os'
+import {
+  canvosVariables,
+  listenVariables,
+  loggingVariables,
+  objectStoreVariables,
+  redisVariables,
+  toObjectStoreConfig,
+} from '@edgesmith/service/common-variables'
+import {
+  ConfigurationError,
+  integer,
+  list,
+  optional,
+  readEnvironment,
+  text,
+  type Environment,
+} from '@edgesmith/service/environment'
+import { workerIdPattern } from '@edgesmith/engine/labels'
+import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
+
+const GiB = 1024 ** 3
+
+/** The environment variables of the builder. */
+export const builderVariables = {
+  ...loggingVariables,
+  ...listenVariables('BUILDER', 8082),
+  ...redisVariables,
+  ...objectStoreVariables,
+  ...canvosVariables,
+  BUILDER_ID: optional(
+    text({
+      description:
+        'Name of this worker, its own among all workers of a Docker and the same after a restart, so that it finds what it left behind; the host name when not set.',
+    }),
+  ),
+  BUILDER_CONCURRENCY: integer({ default: 1, minimum: 1, maximum: 64, description: 'Builds run at a time.' }),
+  BUILD_TIMEOUT_SECONDS: integer({
+    default: 7200,
+    minimum: 1,
+    maximum: 86_400,
+    description: 'Time limit of a build whose spec sets none, in seconds.',
+  }),
+  BUILDER_LOCK_SECONDS: integer({
+    default: 30,
+    minimum: 5,
+    maximum: 3600,
+    description: 'Time after which a worker that is not heard of is taken for dead, in seconds.',
+  }),
+  BUILDER_LOST_LIMIT: integer({
+    default: 2,
+    minimum: 0,
+    maximum: 100,
+    description: 'How often a build may lose its worker, or its BuildKit daemon, and run again.',
+  }),
+  LOG_LIMIT_BYTES: integer({
+    default: 64 * 1024 ** 2,
+    minimum: 1024,
+    maximum: 4 * GiB,
+    description: 'What is kept of the log of a build, in bytes.',
+  }),
+  DOCKER_HOST: text({
+    default: 'unix:///var/run/docker.sock',
+    description: 'Docker, or anything that speaks its API: `unix:///path` or `tcp://host:port`.',
+  }),
+  DOCKER_CERT_PATH: optional(
+    text({ description: 'Directory of `ca.pem`, `cert.pem` and `key.pem` for a Docker behind TLS.' }),
+  ),
+  ENGINE_IMAGE: text({
+    description:
+      "Image of the build engine: the one `deploy/engine/build.sh` makes, EarthBuild's or Earthly 0.8's.",
+  }),
+  ENGINE_DAEMON_IMAGE: optional(
+    text({ description: 'Image of the BuildKit daemon, where it is another than `ENGINE_IMAGE`.' }),
+  ),
+  BUILDKIT_CACHE_BYTES: integer({
+    default: 20 * GiB,
+    minimum: 1024 ** 2,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'What the cache of the BuildKit daemon may hold, in bytes.',
+  }),
+  BUILDKIT_PARALLELISM: integer({
+    default: 4,
+    minimum: 1,
+    maximum: 256,
+    description: 'Steps that the BuildKit daemon runs at a time, of all builds together.',
+  }),
+  INSECURE_REGISTRIES: list({
+    default: [],
+    description:
+      'Image registries, `host:port`, that are reached over HTTP or whose certificates are not checked.',
+  }),
+  CLIENT_MEMORY_BYTES: integer({
+    default: 1 * GiB,
+    minimum: 64 * 1024 ** 2,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: "Memory of a build's Earthly client, in bytes.",
+  }),
+  CLIENT_CPUS: integer({
+    default: 1,
+    minimum: 1,
+    maximum: 1024,
+    description: "CPUs of a build's Earthly client.",
+  }),
+  CLIENT_PIDS: integer({
+    default: 256,
+    minimum: 16,
+    maximum: 1_000_000,
+    description: "Processes and threads of a build's Earthly client.",
+  }),
+  CLIENT_USER_ID: integer({
+    default: 10_001,
+    minimum: 0,
+    maximum: 2 ** 31 - 1,
+    description: "User and group id that a build's Earthly client runs as.",
+  }),
+  WORK_DIRECTORY: optional(
+    text({ description: 'Directory for short-lived working trees; that of the system when not set.' }),
+  ),
+}
+
+export type BuilderConfig = {
+  readonly logLevel: string
+  readonly host: string
+  readonly port: number
+  readonly redisUrl: string
+  readonly objectStore: ObjectStoreConfig
+  readonly canvos: { readonly repository: string; readonly mirrorDirectory: string }
+  readonly workerId: string
+  readonly concurrency: number
+  readonly timeoutSeconds: number
+  readonly lockSeconds: number
+  readonly lostLimit: number
+  readonly logLimitBytes: number
+  readonly workDirectory: string | undefined
+  readonly docker: { readonly host: string; readonly certificateDirectory: string | undefined }
+  readonly engine: {
+    readonly image: string
+    readonly daemonImage: string
+    readonly cacheBytes: number
+    readonly parallelism: number
+    readonly insecureRegistries: readonly string[]
+  }
+  readonly client: {
+    readonly memoryBytes: number
+    readonly cpus: number
+    readonly pids: number
+    readonly userId: number
+  }
+}
+
+/** Reads the builder's environment. @throws ConfigurationError naming every fault. */
+export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof builderVariables> {
+  return readEnvironment(builderVariables, source)
+}
+
+/** The builder's configuration. @throws ConfigurationError naming every fault. */
+export function toConfig(env: Environment<typeof builderVariables>, ownHostname = hostname()): BuilderConfig {
+  const faults: string[] = []
+  const objectStore = toObjectStoreConfig(env, faults)
+  const workerId = env.BUILDER_ID ?? ownHostname
+  if (!workerIdPattern.test(workerId)) {
+    faults.push(
+      `BUILDER_ID has to be at most 63 letters, digits and \`_.-\` (it is ${JSON.stringify(workerId)})`,
+    )
+  }
+  for (const registry of env.INSECURE_REGISTRIES) {
+    if (!/^[A-Za-z0-9.[\]:-]+$/.test(registry)) {
+      faults.push(`INSECURE_REGISTRIES: ${JSON.stringify(registry)} is not \`host\` or \`host:port\``)
+    }
+  }
+  if (faults.length > 0) throw new ConfigurationError(faults)
+  return {
+    logLevel: env.LOG_LEVEL,
+    host: env.BUILDER_HOST,
+    port: env.BUILDER_PORT,
+    redisUrl: env.REDIS_URL,
+    objectStore,
+    canvos: { repository: env.CANVOS_REPOSITORY, mirrorDirectory: env.CANVOS_MIRROR_DIRECTORY },
+    workerId,
+    concurrency: env.BUILDER_CONCURRENCY,
+    timeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
+    lockSeconds: env.BUILDER_LOCK_SECONDS,
+    lostLimit: env.BUILDER_LOST_LIMIT,
+    logLimitBytes: env.LOG_LIMIT_BYTES,
+    workDirectory: env.WORK_DIRECTORY,
+    docker: { host: env.DOCKER_HOST, certificateDirectory: env.DOCKER_CERT_PATH },
+    engine: {
+      image: env.ENGINE_IMAGE,
+      daemonImage: env.ENGINE_DAEMON_IMAGE ?? env.ENGINE_IMAGE,
+      cacheBytes: env.BUILDKIT_CACHE_BYTES,
+      parallelism: env.BUILDKIT_PARALLELISM,
+      insecureRegistries: env.INSECURE_REGISTRIES,
+    },
+    client: {
+      memoryBytes: env.CLIENT_MEMORY_BYTES,
+      cpus: env.CLIENT_CPUS,
+      pids: env.CLIENT_PIDS,
+      userId: env.CLIENT_USER_ID,
+    },
+  }
+}

@@ -1,0 +1,17 @@
+import type { ConclusionParts } from '@edgesmith/builds/build-conclusion'
+import type { Notifications } from '@edgesmith/builds/notifications'
+import type { Mirror } from '@edgesmith/canvos/mirror'
+import type { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import type Docker from 'dockerode'
+import type { FastifyBaseLogger } from 'fastify'
+import type { BuilderConfig } from './config.ts'
+
+/** What the builder works with. */
+export type BuilderContext = ConclusionParts & {
+  readonly config: BuilderConfig
+  readonly logger: FastifyBaseLogger
+  readonly notifications: Notifications
+  readonly mirror: Mirror
+  readonly docker: Docker
+  readonly daemon: BuildkitDaemon
+}

@@ -1,0 +1,5 @@
+import { runUntilSignal } from '@edgesmith/service/lifecycle'
+import { readEnv, toConfig } from './config.ts'
+import { startBuilder } from './service.ts'
+
+await runUntilSignal(() => startBuilder(toConfig(readEnv())))

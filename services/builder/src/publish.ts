@@ -1,0 +1,110 @@
+import { posix } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { openArtifact, publishArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
+import type { Artifact } from '@edgesmith/contract/artifact'
+import type { Build } from '@edgesmith/contract/build'
+import { FileName } from '@edgesmith/contract/identifiers'
+import type { TakenEntry } from '@edgesmith/engine/archive'
+import { dockerStatus } from '@edgesmith/engine/docker'
+import { checkIso } from '@edgesmith/iso/check'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { Value } from 'typebox/value'
+import { BuildFault } from './build-fault.ts'
+import { ObjectReader } from './object-reader.ts'
+
+/** Where CanvOS leaves what it made (`SAVE ARTIFACT … AS LOCAL ./build/…` in its Earthfile). */
+export const outputDirectory = 'build'
+
+/** Bytes of a `.sha256` file that are read at the most. */
+const checksumFileLimit = 64 * 1024
+
+/**
+ * Makes every file of CanvOS's output directory an artifact, and checks them: against the checksums
+ * written beside them, and each ISO image for being one. When that fails, nothing of them is left.
+ * @throws BuildFault `no-output`, `checksum-mismatch`, `invalid-iso`, `internal` for a file that cannot
+ * be an artifact
+ */
+export async function publishOutput(
+  store: ObjectStore,
+  build: Build,
+  output: AsyncIterable<TakenEntry>,
+  signal: AbortSignal,
+): Promise<Artifact[]> {
+  const artifacts: Artifact[] = []
+  try {
+    for await (const entry of entriesOf(output)) {
+      signal.throwIfAborted()
+      if (entry.type === 'directory' && posix.normalize(`${entry.path}/`) === `${outputDirectory}/`) continue
+      const name = plainName(entry)
+      artifacts.push(await publishArtifact(store, { buildId: build.id, name, source: entry.body, signal }))
+    }
+    assertComplete(build, artifacts)
+    await checkSums(store, artifacts)
+    for (const artifact of artifacts) if (isIso(artifact)) await checkImage(store, artifact)
+    return artifacts
+  } catch (error) {
+    await removeArtifacts(store, artifacts)
+    throw error
+  }
+}
+
+/** Removes artifacts of a build that does not succeed after all. */
+export async function removeArtifacts(store: ObjectStore, artifacts: readonly Artifact[]): Promise<void> {
+  for (const { id } of artifacts) await removeArtifact(store, id)
+}
+
+/** The entries; none when there is no output directory. */
+async function* entriesOf(output: AsyncIterable<TakenEntry>): AsyncGenerator<TakenEntry> {
+  try {
+    yield* output
+  } catch (error) {
+    if (dockerStatus(error) !== 404) throw error
+  }
+}
+
+function plainName(entry: TakenEntry): string {
+  const name = posix.relative(outputDirectory, entry.path)
+  if (entry.type === 'file' && Value.Check(FileName, name)) return name
+  const what =
+    entry.type === 'file'
+      ? 'a file whose name has other characters than letters, digits and `._+-`'
+      : `a ${entry.type}`
+  throw new BuildFault('internal', `${entry.path} is ${what}. Only plain files can become artifacts.`)
+}
+
+function isIso({ name }: Artifact): boolean {
+  return name.endsWith('.iso')
+}
+
+function assertComplete({ target }: Build, artifacts: readonly Artifact[]): void {
+  // Provider images go to a registry; nothing of them has to be left here.
+  if (target === 'provider-images' || artifacts.some(isIso)) return
+  const found = artifacts.length === 0 ? 'nothing' : artifacts.map(({ name }) => name).join(', ')
+  throw new BuildFault(
+    'no-output',
+    `Earthly succeeded, but there is no ISO image in ${outputDirectory}/: it holds ${found}.`,
+  )
+}
+
+/** CanvOS writes `sha256sum X > X.sha256` beside an image (`+build-iso` in its Earthfile). */
+async function checkSums(store: ObjectStore, artifacts: readonly Artifact[]): Promise<void> {
+  for (const sums of artifacts) {
+    const summed = artifacts.find(({ name }) => `${name}.sha256` === sums.name)
+    if (summed === undefined) continue
+    const content = await text(await openArtifact(store, sums, { offset: 0, length: checksumFileLimit }))
+    const written = /^\\?([0-9a-f]{64})(?:\s|$)/i.exec(content)?.[1]?.toLowerCase()
+    if (written === summed.sha256) continue
+    throw new BuildFault(
+      'checksum-mismatch',
+      `${summed.name} has the SHA-256 ${summed.sha256}, but ${sums.name} says ${written ?? 'none'}.`,
+    )
+  }
+}
+
+async function checkImage(store: ObjectStore, artifact: Artifact): Promise<void> {
+  const { faults } = await checkIso(
+    new ObjectReader(artifact.size, (range) => openArtifact(store, artifact, range)),
+  )
+  if (faults.length === 0) return
+  throw new BuildFault('invalid-iso', `${artifact.name}: ${faults.map(({ message }) => message).join(' ')}`)
+}

@@ -1,0 +1,126 @@
+import type { Artifact } from '@edgesmith/contract/artifact'
+import type { Build } from '@edgesmith/contract/build'
+import type { BuildTarget } from '@edgesmith/contract/build-spec'
+import { earthlyTarget } from '@edgesmith/contract/build-spec'
+import { ClientContainer } from '@edgesmith/engine/client-container'
+import { awaitDocker } from '@edgesmith/engine/docker'
+import type { EarthlyOutput } from '@edgesmith/engine/earthly-output'
+import { runEarthly, type EarthlyExit } from '@edgesmith/engine/earthly-run'
+import { EngineError } from '@edgesmith/engine/engine-error'
+import { reap } from '@edgesmith/engine/reaper'
+import { BuildFault } from './build-fault.ts'
+import type { BuilderContext } from './context.ts'
+import type { LogWriter } from './log-writer.ts'
+import { outputDirectory, publishOutput } from './publish.ts'
+import { workspaceEntries } from './workspace.ts'
+
+/**
+ * The runs of Earthly for a target. The client has no Docker to load images into: images are pushed,
+ * and nothing is put out; the ISO is then taken from the cache.
+ */
+const runsOf: Record<BuildTarget, readonly (readonly string[])[]> = {
+  iso: [[earthlyTarget.iso]],
+  'provider-images': [['--no-output', '--push', earthlyTarget['provider-images']]],
+  'all-images': [['--no-output', '--push', earthlyTarget['all-images']], [earthlyTarget.iso]],
+}
+
+/** Exit codes by which Earthly tells that it never reached its daemon, or lost it (cmd/earthly/app/run.go). */
+const daemonExitCodes = [6, 7]
+
+/** What Earthly says, outside of any target, when the connection to its daemon breaks (grpc-go's messages). */
+const connectionLost =
+  /^Error: .*(error reading from server: EOF|transport is closing|connection reset by peer|connection refused)/
+
+/** How long a client's certificate outlasts the time limit of its build, in milliseconds. */
+const certificateMarginMs = 10 * 60_000
+
+/** How long a build waits for a Docker that was lost, in milliseconds. */
+const dockerPatienceMs = 60_000
+
+/** What running a build needs besides the builder itself. */
+export type BuildRun = {
+  readonly build: Build
+  readonly log: LogWriter
+  readonly output: EarthlyOutput
+  readonly timeoutSeconds: number
+  /** Ends the run; it rejects with the reason. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Runs a build: workspace, Earthly, artifacts. Its container and volume are gone when this settles.
+ * A run that loses its BuildKit daemon begins anew, with what the cache kept, a few times.
+ * @throws BuildFault when the build cannot succeed, the reason of the signal, EngineError when the
+ * engine failed once too often
+ */
+export async function runBuild(context: BuilderContext, run: BuildRun): Promise<Artifact[]> {
+  const { docker, config, logger } = context
+  for (let lost = 0; ; lost += 1) {
+    try {
+      return await runOnce(context, run)
+    } catch (thrown) {
+      // When Docker is lost, removing the container fails as well.
+      const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
+      const again = error instanceof EngineError && ['daemon-lost', 'client-lost'].includes(error.code)
+      if (!again || lost >= config.lostLimit || run.signal.aborted) throw error
+      logger.warn({ err: thrown, buildId: run.build.id }, 'The build engine was lost; the build runs again.')
+      await run.log.say(`The build engine was lost (${error.message}); the build runs again.`)
+    }
+    await awaitDocker(docker, dockerPatienceMs, run.signal)
+  }
+}
+
+async function runOnce(context: BuilderContext, run: BuildRun): Promise<Artifact[]> {
+  const { docker, daemon, config, mirror, store } = context
+  const { build, log, signal } = run
+  await reap(docker, { buildId: build.id })
+  const endpoint = await daemon.ready()
+  signal.throwIfAborted()
+  await using client = await ClientContainer.create({
+    docker,
+    image: config.engine.image,
+    workerId: config.workerId,
+    buildId: build.id,
+    daemon: endpoint,
+    limits: config.client,
+    user: { uid: config.client.userId, gid: config.client.userId },
+    runs: runsOf[build.target],
+    lifetimeMs: run.timeoutSeconds * 1000 + certificateMarginMs,
+  })
+  await log.say(`CanvOS ${build.canvos.tag}, ${earthlyTarget[build.target]}`)
+  await client.put(
+    workspaceEntries({ mirror, store, workDirectory: config.workDirectory }, build, signal),
+    signal,
+  )
+  const exit = await runEarthly(client, {
+    signal,
+    lost: endpoint.ended,
+    onOutput: (chunk) => log.write(run.output.push(chunk), run.output.progress),
+  })
+  await log.write(run.output.end(), run.output.progress)
+  if (exit.exitCode !== 0) {
+    await endpoint.assertRunning()
+    throw faultOf(exit, run.output)
+  }
+  return await publishOutput(store, build, client.take(outputDirectory), signal)
+}
+
+/** Why Earthly did not succeed, while its daemon still runs as far as Docker knows. */
+function faultOf(
+  { exitCode, outOfMemory }: EarthlyExit,
+  { failingTarget, tail }: EarthlyOutput,
+): BuildFault | EngineError {
+  if (outOfMemory) {
+    const detail = "The build's Earthly client needed more memory than it may have (CLIENT_MEMORY_BYTES)."
+    return new BuildFault('out-of-memory', detail, { exitCode })
+  }
+  if (daemonExitCodes.includes(exitCode) || tail.slice(-5).some((line) => connectionLost.test(line))) {
+    return new EngineError('daemon-lost', `Earthly lost the BuildKit daemon (exit code ${exitCode}).`)
+  }
+  if (failingTarget !== undefined) {
+    const detail = `${failingTarget} failed. The last lines of the log say why.`
+    return new BuildFault('target-failed', detail, { exitCode, failingTarget })
+  }
+  const detail = `Earthly ended with exit code ${exitCode}. The last lines of the log say why.`
+  return new BuildFault('engine-failed', detail, { exitCode })
+}

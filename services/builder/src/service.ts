@@ -1,0 +1,83 @@
+import { BuildEvents } from '@edgesmith/builds/build-events'
+import { BuildRepository } from '@edgesmith/builds/build-repository'
+import { Notifications } from '@edgesmith/builds/notifications'
+import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { openMirror } from '@edgesmith/canvos/mirror'
+import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import { openDocker } from '@edgesmith/engine/docker'
+import { reap } from '@edgesmith/engine/reaper'
+import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { openStore } from '@edgesmith/store/open-store'
+import { createBuilderApp } from './app.ts'
+import { startBuildWorker } from './build-worker.ts'
+import type { BuilderConfig } from './config.ts'
+import type { BuilderContext } from './context.ts'
+
+/**
+ * Starts the builder: removes what a dead worker of this name left in Docker, starts the BuildKit
+ * daemon, and takes builds from the queue. `overrides` swap parts for ones that the caller opened and
+ * closes. Disposing of the answer hands unfinished builds on and removes all containers.
+ * @throws EngineError when Docker or the daemon cannot be had
+ */
+export async function startBuilder(
+  config: BuilderConfig,
+  overrides: { store?: ObjectStore } = {},
+): Promise<RunningService> {
+  const logger = createLogger('builder', config.logLevel)
+  await using stack = new AsyncDisposableStack()
+  const stopping = new AbortController()
+  const onRedisError = (error: Error) => {
+    logger.warn({ err: error }, 'Redis is out of reach.')
+  }
+
+  const store = overrides.store ?? (await openStore(config.objectStore))
+  const redis = stack.adopt(
+    openRedis(config.redisUrl, { patience: 'endless', name: 'builder', onError: onRedisError }),
+    closeRedis,
+  )
+  const notifications = stack.use(new Notifications(redis, onRedisError))
+  const repository = new BuildRepository(redis)
+  const events = new BuildEvents({ redis, notifications, store, maxLogBytes: config.logLimitBytes })
+  const { repository: canvosRepository, mirrorDirectory: directory } = config.canvos
+  const mirror = openMirror({ repository: canvosRepository, directory, signal: stopping.signal })
+
+  const docker = openDocker(config.docker)
+  const daemon = stack.use(
+    new BuildkitDaemon({
+      docker,
+      workerId: config.workerId,
+      image: config.engine.daemonImage,
+      cacheBytes: config.engine.cacheBytes,
+      parallelism: config.engine.parallelism,
+      insecureRegistries: config.engine.insecureRegistries,
+      onReplaced: (reason) => {
+        logger.warn({ reason }, 'The BuildKit daemon is replaced.')
+      },
+    }),
+  )
+  const context: BuilderContext = {
+    config,
+    logger,
+    redis,
+    repository,
+    events,
+    store,
+    notifications,
+    mirror,
+    docker,
+    daemon,
+  }
+  const reaped = await reap(docker, { workerId: config.workerId })
+  if (reaped.length > 0) logger.warn({ reaped }, 'Removed what an earlier worker of this name left behind.')
+  await daemon.ready()
+
+  const app = stack.adopt(createBuilderApp(context), (opened) => opened.close())
+  const url = await listen(app, config)
+  stack.defer(() => {
+    stopping.abort()
+  })
+  stack.adopt(startBuildWorker(context), (worker) => worker.stop())
+  const started = stack.move()
+  return { url, [Symbol.asyncDispose]: () => started.disposeAsync() }
+}

@@ -1,0 +1,130 @@
+import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, posix } from 'node:path'
+import { writeArgFile } from '@edgesmith/canvos/arg-file'
+import { UnknownTagError, type Mirror } from '@edgesmith/canvos/mirror'
+import { layoutInputs, type WorkspaceInput } from '@edgesmith/canvos/workspace'
+import type { Build } from '@edgesmith/contract/build'
+import { listInputs } from '@edgesmith/contract/build-spec'
+import { ProblemError } from '@edgesmith/contract/problem'
+import type { ArchiveEntry } from '@edgesmith/engine/archive'
+import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
+import { findUpload } from '@edgesmith/uploads/uploads'
+import { BuildFault } from './build-fault.ts'
+
+type WorkspaceParts = {
+  readonly mirror: Mirror
+  readonly store: ObjectStore
+  /** Where the working tree is put for a moment; the system's own directory when left out. */
+  readonly workDirectory: string | undefined
+}
+
+type StoredInput = WorkspaceInput & { readonly objectKey: string; readonly size: number }
+
+/** Files of CanvOS up to this size, in bytes, are read at once. */
+const smallFile = 1024 ** 2
+
+/**
+ * The workspace of a build: CanvOS at its tag, unmodified, the inputs where CanvOS wants them, and the
+ * `.arg` file. Inputs are streamed from the store and never touch this machine's disk.
+ * @throws BuildFault `canvos-unavailable`, `input-unavailable`
+ */
+export async function* workspaceEntries(
+  parts: WorkspaceParts,
+  build: Build,
+  signal: AbortSignal,
+): AsyncGenerator<ArchiveEntry> {
+  const layout = layoutInputs({
+    tag: build.canvos.tag,
+    inputs: await findInputs(parts.store, build),
+    arguments: build.arguments,
+  })
+  const directory = await mkdtemp(join(parts.workDirectory ?? tmpdir(), 'edgesmith-checkout-'))
+  try {
+    await checkOut(parts.mirror, build, directory, signal)
+    yield* treeEntries(directory)
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+  yield { type: 'file', path: '.arg', mode: 0o644, body: writeArgFile(layout.arguments) }
+  for (const parent of new Set(layout.files.map(({ path }) => posix.dirname(path)))) {
+    if (parent !== '.') yield { type: 'directory', path: parent, mode: 0o755 }
+  }
+  for (const { path, source } of layout.files) {
+    yield { type: 'stream', path, mode: 0o644, size: source.size, open: () => openInput(parts.store, source) }
+  }
+}
+
+async function findInputs(store: ObjectStore, build: Build): Promise<StoredInput[]> {
+  const inputs: StoredInput[] = []
+  for (const { role, pointer, file } of listInputs(build.spec.inputs)) {
+    const entry = await findUpload(store, file.upload)
+    if (entry === undefined) throw unavailable(pointer)
+    const { objectKey, upload } = entry
+    const fileName = file.fileName ?? upload.fileName
+    inputs.push({ role, pointer, kind: upload.kind, fileName, objectKey, size: upload.size })
+  }
+  return inputs
+}
+
+async function openInput(store: ObjectStore, { objectKey, pointer }: StoredInput) {
+  try {
+    return await store.get(objectKey)
+  } catch (error) {
+    if (error instanceof NoSuchObject) throw unavailable(pointer)
+    throw error
+  }
+}
+
+function unavailable(pointer: string): BuildFault {
+  return new BuildFault(
+    'input-unavailable',
+    `The input ${pointer} of the build is no longer stored. Upload it again and submit a new build.`,
+  )
+}
+
+async function checkOut(
+  mirror: Mirror,
+  { canvos }: Build,
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const { commit } = await mirror.checkout(canvos.tag, directory, { signal })
+    if (commit === canvos.commit) return
+    throw new BuildFault(
+      'canvos-unavailable',
+      `The tag ${canvos.tag} of ${mirror.repository} names the commit ${commit} now, no longer ${canvos.commit} that the build was checked against. Submit a new build.`,
+    )
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof UnknownTagError) && !(error instanceof ProblemError)) throw error
+    throw new BuildFault('canvos-unavailable', error.message, { cause: error })
+  }
+}
+
+/** Everything below a directory, parents first. */
+async function* treeEntries(root: string, below = ''): AsyncGenerator<ArchiveEntry> {
+  for (const entry of await readdir(join(root, below), { withFileTypes: true })) {
+    const path = posix.join(below, entry.name)
+    const source = join(root, path)
+    if (entry.isSymbolicLink()) yield { type: 'symlink', path, target: await readlink(source) }
+    else if (entry.isDirectory()) {
+      yield { type: 'directory', path, mode: 0o755 }
+      yield* treeEntries(root, path)
+    } else {
+      const { size, mode } = await stat(source)
+      const permissions = (mode & 0o100) === 0 ? 0o644 : 0o755
+      if (size <= smallFile) yield { type: 'file', path, mode: permissions, body: await readFile(source) }
+      else
+        yield {
+          type: 'stream',
+          path,
+          mode: permissions,
+          size,
+          open: () => Promise.resolve(createReadStream(source)),
+        }
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import * as artifact from '@edgesmith/artifact-service/config'
+import * as builder from '@edgesmith/builder-service/config'
+import * as gateway from '@edgesmith/gateway-service/config'
+import { ConfigurationError, readEnvironment, text } from '@edgesmith/service/environment'
+import * as validation from '@edgesmith/validation-service/config'
+import { keptSecrets } from './kept-secrets.ts'
+
+/** The environment variables of standalone; besides these it takes all of the four services. */
+export const standaloneVariables = {
+  EDGESMITH_DATA_DIRECTORY: text({
+    default: '.edgesmith/standalone',
+    description: 'Directory of everything that standalone keeps: objects, queue, the CanvOS mirror, secrets.',
+  }),
+}
+
+export type StandaloneConfig = {
+  readonly dataDirectory: string
+  /** Whether standalone runs a redis-server of its own; not when REDIS_URL names one. */
+  readonly ownRedis: boolean
+  readonly artifact: artifact.ArtifactConfig
+  readonly validation: validation.ValidationConfig
+  readonly builder: builder.BuilderConfig
+  readonly gateway: gateway.GatewayConfig
+}
+
+/**
+ * The configuration of the four services in one process: what the environment sets, and for the rest
+ * parts that need nothing but the data directory. Makes that directory's secrets where missing.
+ * @throws ConfigurationError naming every fault of every service.
+ */
+export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promise<StandaloneConfig> {
+  const { EDGESMITH_DATA_DIRECTORY: dataDirectory } = readEnvironment(standaloneVariables, source)
+  const { signingKey } = await keptSecrets(join(dataDirectory, 'secrets.json'), ['signingKey'])
+  const env = {
+    OBJECT_STORE: 'directory',
+    OBJECT_DIRECTORY: join(dataDirectory, 'objects'),
+    CANVOS_MIRROR_DIRECTORY: join(dataDirectory, 'canvos.git'),
+    SIGNING_KEYS: signingKey,
+    ...source,
+  }
+  const faults = new Set<string>()
+  const collect = <T>(read: () => T): T | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error
+      for (const fault of error.faults) faults.add(fault)
+      return undefined
+    }
+  }
+  const configs = {
+    artifact: collect(() => artifact.toConfig(artifact.readEnv(env))),
+    validation: collect(() => validation.toConfig(validation.readEnv(env))),
+    builder: collect(() => builder.toConfig(builder.readEnv(env))),
+    gateway: collect(() => gateway.toConfig(gateway.readEnv(env))),
+  }
+  if (!isComplete(configs)) throw new ConfigurationError([...faults])
+  return { dataDirectory, ownRedis: source['REDIS_URL'] === undefined, ...configs }
+}
+
+function isComplete<T extends Record<string, object | undefined>>(
+  configs: T,
+): configs is T & { [Name in keyof T]: NonNullable<T[Name]> } {
+  return Object.values(configs).every((config) => config !== undefined)
+}

@@ -1,0 +1,5 @@
+import { runUntilSignal } from '@edgesmith/service/lifecycle'
+import { readConfig } from './config.ts'
+import { startStandalone } from './standalone.ts'
+
+await runUntilSignal(async () => startStandalone(await readConfig()))

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, before, describe, it } from 'node:test'
+import type { CanvosReleases } from '@edgesmith/contract/release'
+import { ConfigurationError } from '@edgesmith/service/environment'
+import { removeWorker } from '../../../deploy/setup/workers.ts'
+import { fromSetUp } from '../../../test/support/environment.ts'
+import { readConfig } from '../src/config.ts'
+import { startStandalone, type RunningStandalone } from '../src/standalone.ts'
+
+describe('standalone', () => {
+  let directory: string
+  let environment: NodeJS.ProcessEnv
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'edgesmith-standalone-'))
+    environment = {
+      EDGESMITH_DATA_DIRECTORY: directory,
+      LOG_LEVEL: 'silent',
+      GATEWAY_PORT: '0',
+      VALIDATION_PORT: '0',
+      BUILDER_PORT: '0',
+      ARTIFACT_PORT: '0',
+      BUILDER_ID: basename(directory),
+      DOCKER_HOST: fromSetUp('DOCKER_HOST'),
+      ENGINE_IMAGE: fromSetUp('EDGESMITH_TEST_ENGINE_IMAGE'),
+      CANVOS_REPOSITORY: fromSetUp('EDGESMITH_TEST_CANVOS_REPOSITORY'),
+      DEFAULT_ARG_FILE: fromSetUp('EDGESMITH_TEST_CANVOS_ARG_FILE'),
+    }
+  })
+  after(async () => {
+    await removeWorker(fromSetUp('DOCKER_HOST'), basename(directory))
+    await rm(directory, { recursive: true })
+  })
+
+  it('names the faults of all services at once', async () => {
+    const faulty = { ...environment, GATEWAY_HOST: '0.0.0.0', ARTIFACT_PORT: 'x', BUILDER_CONCURRENCY: '0' }
+    await assert.rejects(readConfig(faulty), (error) => {
+      assert.ok(error instanceof ConfigurationError)
+      assert.match(error.message, /GATEWAY_HOST/)
+      assert.match(error.message, /ARTIFACT_PORT/)
+      assert.match(error.message, /BUILDER_CONCURRENCY/)
+      return true
+    })
+  })
+
+  it('runs the four services in one process, on a Redis and a store of its own', async () => {
+    let urls: RunningStandalone['urls']
+    {
+      await using standalone = await startStandalone(await readConfig(environment))
+      urls = standalone.urls
+      for (const url of Object.values(urls)) assert.equal((await fetch(`${url}/readyz`)).status, 200, url)
+      const releases = await fetch(`${standalone.url}/v1/canvos/releases`)
+      assert.equal(((await releases.json()) as CanvosReleases).latest, 'v4.10.0')
+      const upload = await fetch(`${standalone.url}/v1/uploads`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream' },
+        body: 'kept',
+      })
+      assert.equal(upload.status, 201)
+    }
+    for (const url of Object.values(urls)) {
+      const [error] = (await once(createConnection(Number(new URL(url).port), '127.0.0.1'), 'error')) as [
+        Error,
+      ]
+      assert.match(error.message, /ECONNREFUSED/)
+    }
+  })
+
+  it('has its data again at the next start', async () => {
+    await using standalone = await startStandalone(await readConfig(environment))
+    const again = await fetch(`${standalone.url}/v1/uploads`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: 'kept',
+    })
+    assert.equal(again.status, 200)
+  })
+
+  it('ends its process with a failure when its Redis is lost', async () => {
+    const main = join(import.meta.dirname, '../src/main.ts')
+    const child = spawn(process.execPath, [main], {
+      env: { ...process.env, ...environment, LOG_LEVEL: 'info' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    for await (const line of createInterface(child.stdout)) if (line.includes('The API is at')) break
+    const pid = Number(await readFile(join(directory, 'redis', 'redis.pid'), 'utf8'))
+    child.stdout.resume()
+    process.kill(pid, 'SIGKILL')
+    const [exitCode] = (await once(child, 'exit')) as [number | null]
+    assert.equal(exitCode, 1)
+  })
+})
