@@ -50,6 +50,8 @@ export async function startMinio(options: MinioOptions): Promise<MinioServer> {
         MINIO_UPDATE: 'off',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // Out of reach of a terminal's Ctrl-C: it ends after the services that use it.
+      detached: true,
     },
   )
   const killWithParent = () => child.kill('SIGKILL')

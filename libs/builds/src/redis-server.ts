@@ -100,7 +100,8 @@ class RedisProcess {
           'no',
         ],
       ],
-      { stdio: ['ignore', 'pipe', 'pipe'] },
+      // Out of reach of a terminal's Ctrl-C: it ends when whoever started it has closed its connections.
+      { stdio: ['ignore', 'pipe', 'pipe'], detached: true },
     )
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {

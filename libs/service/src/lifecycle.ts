@@ -24,10 +24,13 @@ export async function runUntilSignal(
   { graceMs = 30_000 }: { graceMs?: number } = {},
 ): Promise<void> {
   const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const)
-      process.once(signal, () => {
-        resolve()
-      })
+    // A supervisor may say SIGTERM more than once; a second Ctrl-C ends the process at once.
+    process.on('SIGTERM', () => {
+      resolve()
+    })
+    process.once('SIGINT', () => {
+      resolve()
+    })
   })
   try {
     await using _service = await start()
