@@ -20,6 +20,7 @@ export const failures = {
   'no-output': 'The build left no files behind',
   'checksum-mismatch': 'A file does not match the checksum written beside it',
   'invalid-iso': 'The ISO image is not valid',
+  'invalid-output': 'A file that the build left cannot be an artifact',
   'input-missing': 'An input is not in the ISO image as it was given',
   'canvos-unavailable': 'The CanvOS repository or tag cannot be checked out',
   'input-unavailable': 'An input of the build is no longer stored',

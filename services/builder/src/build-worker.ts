@@ -4,7 +4,6 @@ import { cancelBuild, describeFailure, finishBuild, isEnd, type Outcome } from '
 import { BuildWorker, JobLost, WorkerStopping } from '@edgesmith/builds/build-worker'
 import { BuildCanceled, watchCancel } from '@edgesmith/builds/cancellation'
 import type { StoredBuild } from '@edgesmith/builds/build-repository'
-import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build, FailureCode } from '@edgesmith/contract/build'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { EarthlyOutput } from '@edgesmith/engine/earthly-output'
@@ -13,7 +12,7 @@ import { reap } from '@edgesmith/engine/reaper'
 import { BuildFault } from './build-fault.ts'
 import type { BuilderContext } from './context.ts'
 import { LogWriter } from './log-writer.ts'
-import { removeArtifacts } from './publish.ts'
+import { removeArtifacts, type Output } from './publish.ts'
 import { runBuild } from './run-build.ts'
 
 /** How often builds whose job was lost are looked for, in milliseconds. */
@@ -67,7 +66,7 @@ async function runJob(
         logger.error({ err: error, buildId }, 'Cancelling is not watched any more.')
       },
     })
-    const artifacts = await runBuild(context, {
+    const made = await runBuild(context, {
       build,
       log,
       output,
@@ -75,7 +74,7 @@ async function runJob(
       signal: AbortSignal.any([stop, ending.signal]),
     })
     await log.flush()
-    await succeed(context, job, artifacts)
+    await succeed(context, job, made)
     return 'done'
   } catch (error) {
     if (error instanceof WorkerStopping) {
@@ -99,22 +98,22 @@ type Job = StoredBuild & {
   readonly timeoutSeconds: number
 }
 
-async function succeed(context: BuilderContext, { build, run }: Job, artifacts: Artifact[]): Promise<void> {
+async function succeed(context: BuilderContext, { build, run }: Job, made: Output): Promise<void> {
   const at = new Date()
   try {
     await concludeBuild(
       context,
       build.id,
-      (current) => finishBuild(current, { state: 'succeeded', artifacts }, at),
+      (current) => finishBuild(current, { state: 'succeeded', ...made }, at),
       at,
       { run },
     )
     context.logger.info(
-      { buildId: build.id, artifacts: artifacts.map(({ name }) => name) },
+      { buildId: build.id, artifacts: made.artifacts.map(({ name }) => name) },
       'The build succeeded.',
     )
   } catch (error) {
-    await removeArtifacts(context.store, artifacts)
+    await removeArtifacts(context.store, made.artifacts)
     throw error
   }
 }

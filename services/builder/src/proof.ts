@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { openArtifact } from '@edgesmith/artifacts/artifacts'
-import { isoPathOf } from '@edgesmith/canvos/iso-path'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import type { BuildProof } from '@edgesmith/contract/build'
 import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
@@ -8,17 +7,7 @@ import { readVolumes } from '@edgesmith/iso/volume'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { BuildFault } from './build-fault.ts'
 import { ObjectReader } from './object-reader.ts'
-
-/** An input as it was laid into the workspace. */
-export type LaidInput = {
-  /** JSON Pointer to the input within the spec. */
-  readonly pointer: string
-  /** Path relative to the root of CanvOS. */
-  readonly path: string
-  /** SHA-256, lowercase hex, and size in bytes of what was laid there. */
-  readonly sha256: string
-  readonly size: number
-}
+import type { LaidInput } from './workspace.ts'
 
 /**
  * Proves that the inputs of a build are in its ISO, byte for byte: nearly every input of CanvOS is
@@ -29,13 +18,11 @@ export async function proveInputs(
   store: ObjectStore,
   iso: Artifact,
   inputs: readonly LaidInput[],
-  buildArguments: Readonly<Record<string, string>>,
 ): Promise<BuildProof> {
   const files = await listFiles(store, iso)
   const proof: BuildProof = { artifact: iso.name, inputs: [], unproved: [] }
   const missing: string[] = []
-  for (const { pointer, path, sha256, size } of inputs) {
-    const place = isoPathOf(path, buildArguments)
+  for (const { pointer, path, place, sha256, size } of inputs) {
     if ('absent' in place) {
       proof.unproved.push({ pointer, reason: place.absent })
       continue

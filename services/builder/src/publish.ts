@@ -2,7 +2,7 @@ import { posix } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { openArtifact, publishArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
 import type { Artifact } from '@edgesmith/contract/artifact'
-import type { Build } from '@edgesmith/contract/build'
+import type { Build, BuildProof } from '@edgesmith/contract/build'
 import { FileName } from '@edgesmith/contract/identifiers'
 import type { TakenEntry } from '@edgesmith/engine/archive'
 import { dockerStatus } from '@edgesmith/engine/docker'
@@ -11,6 +11,8 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Value } from 'typebox/value'
 import { BuildFault } from './build-fault.ts'
 import { ObjectReader } from './object-reader.ts'
+import { proveInputs } from './proof.ts'
+import type { LaidInput } from './workspace.ts'
 
 /** Where CanvOS leaves what it made (`SAVE ARTIFACT … AS LOCAL ./build/…` in its Earthfile). */
 export const outputDirectory = 'build'
@@ -18,18 +20,23 @@ export const outputDirectory = 'build'
 /** Bytes of a `.sha256` file that are read at the most. */
 const checksumFileLimit = 64 * 1024
 
+/** What a build made: its artifacts, and that its inputs are in the ISO image, where there is one. */
+export type Output = { readonly artifacts: Artifact[]; readonly proof?: BuildProof }
+
 /**
  * Makes every file of CanvOS's output directory an artifact, and checks them: against the checksums
- * written beside them, and each ISO image for being one. When that fails, nothing of them is left.
- * @throws BuildFault `no-output`, `checksum-mismatch`, `invalid-iso`, `internal` for a file that cannot
- * be an artifact
+ * written beside them, each ISO image for being one, and the ISO for having the inputs inside. When
+ * that fails, nothing of them is left.
+ * @throws BuildFault `no-output`, `checksum-mismatch`, `invalid-iso`, `input-missing`, `invalid-output`
+ * for a file that cannot be an artifact
  */
 export async function publishOutput(
   store: ObjectStore,
   build: Build,
   output: AsyncIterable<TakenEntry>,
   signal: AbortSignal,
-): Promise<Artifact[]> {
+  laid: readonly LaidInput[],
+): Promise<Output> {
   const artifacts: Artifact[] = []
   try {
     for await (const entry of entriesOf(output)) {
@@ -41,7 +48,9 @@ export async function publishOutput(
     assertComplete(build, artifacts)
     await checkSums(store, artifacts)
     for (const artifact of artifacts) if (isIso(artifact)) await checkImage(store, artifact)
-    return artifacts
+    const iso = artifacts.find(isIso)
+    if (iso === undefined) return { artifacts }
+    return { artifacts, proof: await proveInputs(store, iso, laid) }
   } catch (error) {
     await removeArtifacts(store, artifacts)
     throw error
@@ -69,7 +78,7 @@ function plainName(entry: TakenEntry): string {
     entry.type === 'file'
       ? 'a file whose name has other characters than letters, digits and `._+-`'
       : `a ${entry.type}`
-  throw new BuildFault('internal', `${entry.path} is ${what}. Only plain files can become artifacts.`)
+  throw new BuildFault('invalid-output', `${entry.path} is ${what}. Only plain files can become artifacts.`)
 }
 
 function isIso({ name }: Artifact): boolean {

@@ -1,4 +1,3 @@
-import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildTarget } from '@edgesmith/contract/build-spec'
 import { earthlyTarget } from '@edgesmith/contract/build-spec'
@@ -11,8 +10,8 @@ import { reap } from '@edgesmith/engine/reaper'
 import { BuildFault } from './build-fault.ts'
 import type { BuilderContext } from './context.ts'
 import type { LogWriter } from './log-writer.ts'
-import { outputDirectory, publishOutput } from './publish.ts'
-import { workspaceEntries } from './workspace.ts'
+import { outputDirectory, publishOutput, type Output } from './publish.ts'
+import { assertIntact, workspaceEntries, type LaidInput } from './workspace.ts'
 
 /**
  * The runs of Earthly for a target. The client has no Docker to load images into: images are pushed,
@@ -53,7 +52,7 @@ export type BuildRun = {
  * @throws BuildFault when the build cannot succeed, the reason of the signal, EngineError when the
  * engine failed once too often
  */
-export async function runBuild(context: BuilderContext, run: BuildRun): Promise<Artifact[]> {
+export async function runBuild(context: BuilderContext, run: BuildRun): Promise<Output> {
   const { docker, config, logger } = context
   for (let lost = 0; ; lost += 1) {
     try {
@@ -70,7 +69,7 @@ export async function runBuild(context: BuilderContext, run: BuildRun): Promise<
   }
 }
 
-async function runOnce(context: BuilderContext, run: BuildRun): Promise<Artifact[]> {
+async function runOnce(context: BuilderContext, run: BuildRun): Promise<Output> {
   const { docker, daemon, config, mirror, store } = context
   const { build, log, signal } = run
   await reap(docker, { buildId: build.id })
@@ -88,10 +87,12 @@ async function runOnce(context: BuilderContext, run: BuildRun): Promise<Artifact
     lifetimeMs: run.timeoutSeconds * 1000 + certificateMarginMs,
   })
   await log.say(`CanvOS ${build.canvos.tag}, ${earthlyTarget[build.target]}`)
+  const laid: LaidInput[] = []
   await client.put(
-    workspaceEntries({ mirror, store, workDirectory: config.workDirectory }, build, signal),
+    workspaceEntries({ mirror, store, workDirectory: config.workDirectory }, build, signal, laid),
     signal,
   )
+  assertIntact(laid)
   const exit = await runEarthly(client, {
     signal,
     lost: endpoint.ended,
@@ -100,15 +101,16 @@ async function runOnce(context: BuilderContext, run: BuildRun): Promise<Artifact
   await log.write(run.output.end(), run.output.progress)
   if (exit.exitCode !== 0) {
     await endpoint.assertRunning()
-    throw faultOf(exit, run.output)
+    throw faultOf(exit, run.output, build.canvos.tag)
   }
-  return await publishOutput(store, build, client.take(outputDirectory), signal)
+  return await publishOutput(store, build, client.take(outputDirectory), signal, laid)
 }
 
 /** Why Earthly did not succeed, while its daemon still runs as far as Docker knows. */
 function faultOf(
   { exitCode, outOfMemory }: EarthlyExit,
-  { failingTarget, tail }: EarthlyOutput,
+  { failingTarget: named, tail }: EarthlyOutput,
+  tag: string,
 ): BuildFault | EngineError {
   if (outOfMemory) {
     const detail = "The build's Earthly client needed more memory than it may have (CLIENT_MEMORY_BYTES)."
@@ -117,6 +119,8 @@ function faultOf(
   if (daemonExitCodes.includes(exitCode) || tail.slice(-5).some((line) => connectionLost.test(line))) {
     return new EngineError('daemon-lost', `Earthly lost the BuildKit daemon (exit code ${exitCode}).`)
   }
+  // Some errors name a target of CanvOS by its repository: `github.com/spectrocloud/CanvOS:v4.9.36+iso`.
+  const failingTarget = named?.includes(`:${tag}+`) === true ? named.slice(named.lastIndexOf('+')) : named
   if (failingTarget !== undefined) {
     const detail = `${failingTarget} failed. The last lines of the log say why.`
     return new BuildFault('target-failed', detail, { exitCode, failingTarget })

@@ -2,13 +2,18 @@ import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises
 import { createReadStream } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
+import { pipeline, type Readable } from 'node:stream'
 import { writeArgFile } from '@edgesmith/canvos/arg-file'
+import { isoPathOf, type IsoPath } from '@edgesmith/canvos/iso-path'
 import { UnknownTagError, type Mirror } from '@edgesmith/canvos/mirror'
-import { layoutInputs, type WorkspaceInput } from '@edgesmith/canvos/workspace'
+import { layoutInputs, type LaidFile, type WorkspaceInput } from '@edgesmith/canvos/workspace'
 import type { Build } from '@edgesmith/contract/build'
 import { listInputs } from '@edgesmith/contract/build-spec'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ArchiveEntry } from '@edgesmith/engine/archive'
+import { withMembers } from '@edgesmith/inputs/archive-members'
+import { laidContent } from '@edgesmith/inputs/laid-content'
+import { DigestStream } from '@edgesmith/store/digest-stream'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import { BuildFault } from './build-fault.ts'
@@ -20,20 +25,41 @@ type WorkspaceParts = {
   readonly workDirectory: string | undefined
 }
 
-type StoredInput = WorkspaceInput & { readonly objectKey: string; readonly size: number }
+type StoredInput = WorkspaceInput & {
+  readonly objectKey: string
+  readonly size: number
+  readonly contentId: string
+}
+
+/** An input as it was laid into the workspace. */
+export type LaidInput = {
+  /** JSON Pointer to the input within the spec. */
+  readonly pointer: string
+  /** Path relative to the root of CanvOS. */
+  readonly path: string
+  /** SHA-256, lowercase hex, and size in bytes of what was laid there. */
+  readonly sha256: string
+  readonly size: number
+  /** Where it is to be found in the installer ISO. */
+  readonly place: IsoPath
+  /** False when the store gave other bytes than were uploaded. */
+  readonly isIntact: boolean
+}
 
 /** Files of CanvOS up to this size, in bytes, are read at once. */
 const smallFile = 1024 ** 2
 
 /**
  * The workspace of a build: CanvOS at its tag, unmodified, the inputs where CanvOS wants them, and the
- * `.arg` file. Inputs are streamed from the store and never touch this machine's disk.
+ * `.arg` file. Inputs are streamed from the store and never touch this machine's disk; each is added to
+ * `laid` once it is there, with the digest of what was laid.
  * @throws BuildFault `canvos-unavailable`, `input-unavailable`
  */
 export async function* workspaceEntries(
   parts: WorkspaceParts,
   build: Build,
   signal: AbortSignal,
+  laid: LaidInput[],
 ): AsyncGenerator<ArchiveEntry> {
   const layout = layoutInputs({
     tag: build.canvos.tag,
@@ -51,9 +77,35 @@ export async function* workspaceEntries(
   for (const parent of new Set(layout.files.map(({ path }) => posix.dirname(path)))) {
     if (parent !== '.') yield { type: 'directory', path: parent, mode: 0o755 }
   }
-  for (const { path, source } of layout.files) {
-    yield { type: 'stream', path, mode: 0o644, size: source.size, open: () => openInput(parts.store, source) }
+  for (const file of layout.files) {
+    const content = await whileStored(file.source, () => laidContent(parts.store, file))
+    yield {
+      type: 'stream',
+      path: file.path,
+      mode: file.executable === true ? 0o755 : 0o644,
+      size: content.size,
+      open: async () =>
+        digesting(await whileStored(file.source, content.open), file, (digest) => {
+          laid.push({ ...digest, place: isoPathOf(file.path, layout.arguments) })
+        }),
+    }
   }
+}
+
+/** Passes an input on, and tells of its bytes when it has been read to the end. */
+function digesting(
+  stored: Readable,
+  { path, source, range, transform }: LaidFile<StoredInput>,
+  onEnd: (laid: Omit<LaidInput, 'place'>) => void,
+): Readable {
+  const digests = new DigestStream()
+  digests.once('end', () => {
+    const sha256 = digests.digest()
+    const isWhole = range === undefined && transform === undefined
+    const isIntact = !isWhole || source.contentId === `sha256:${sha256}`
+    onEnd({ pointer: source.pointer, path, sha256, size: digests.size, isIntact })
+  })
+  return pipeline(stored, digests, () => undefined)
 }
 
 async function findInputs(store: ObjectStore, build: Build): Promise<StoredInput[]> {
@@ -63,14 +115,18 @@ async function findInputs(store: ObjectStore, build: Build): Promise<StoredInput
     if (entry === undefined) throw unavailable(pointer)
     const { objectKey, upload } = entry
     const fileName = file.fileName ?? upload.fileName
-    inputs.push({ role, pointer, kind: upload.kind, fileName, objectKey, size: upload.size })
+    const { kind, size, id: contentId } = upload
+    const input = { role, pointer, kind, fileName, objectKey, size, contentId }
+    // No input has faults: it is what the build was accepted with.
+    const { files } = await whileStored(input, () => withMembers(store, [input]))
+    inputs.push(...files)
   }
   return inputs
 }
 
-async function openInput(store: ObjectStore, { objectKey, pointer }: StoredInput) {
+async function whileStored<Result>({ pointer }: StoredInput, read: () => Promise<Result>): Promise<Result> {
   try {
-    return await store.get(objectKey)
+    return await read()
   } catch (error) {
     if (error instanceof NoSuchObject) throw unavailable(pointer)
     throw error
@@ -81,6 +137,16 @@ function unavailable(pointer: string): BuildFault {
   return new BuildFault(
     'input-unavailable',
     `The input ${pointer} of the build is no longer stored. Upload it again and submit a new build.`,
+  )
+}
+
+/** @throws BuildFault `input-unavailable` when the store did not give back what was uploaded */
+export function assertIntact(laid: readonly LaidInput[]): void {
+  const damaged = laid.filter(({ isIntact }) => !isIntact).map(({ pointer }) => pointer)
+  if (damaged.length === 0) return
+  throw new BuildFault(
+    'input-unavailable',
+    `The stored bytes of ${damaged.join(', ')} are not those that were uploaded. Upload the files again, delete what is damaged first, and look at the object store.`,
   )
 }
 

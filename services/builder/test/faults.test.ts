@@ -63,7 +63,9 @@ describe('A build that goes wrong', () => {
   })
 
   it('must not leave links or odd names', async () => {
-    assert.match((await failureOf('symlink')).detail, /link\.iso is a symlink/)
+    const failure = await failureOf('symlink')
+    assert.equal(failure.type, `${prefix}invalid-output`)
+    assert.match(failure.detail, /link\.iso is a symlink/)
     assert.match((await failureOf('odd-name')).detail, /odd name\.iso is a file whose name/)
   })
 
