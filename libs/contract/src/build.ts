@@ -24,6 +24,7 @@ export const failures = {
   'input-missing': 'An input is not in the ISO image as it was given',
   'canvos-unavailable': 'The CanvOS repository or tag cannot be checked out',
   'input-unavailable': 'An input of the build is no longer stored',
+  'insufficient-resources': 'The worker cannot run the build',
   'engine-unavailable': 'The build engine cannot be started',
   'worker-lost': 'The worker was lost too many times while it ran the build',
   internal: 'The builder failed unexpectedly',

@@ -3,6 +3,7 @@ import type Docker from 'dockerode'
 import { putEntries } from './archive.ts'
 import { CertificateAuthority, type KeyPair } from './certificates.ts'
 import {
+  cacheDirectory,
   daemonContainer,
   daemonName,
   daemonPort,
@@ -15,6 +16,7 @@ import { EngineError } from './engine-error.ts'
 import { ensureImage, type EngineImage } from './image.ts'
 import { labelsOf } from './labels.ts'
 import { removeContainer } from './removal.ts'
+import { measureWorker, type WorkerResources } from './worker-resources.ts'
 
 export type DaemonOptions = DaemonSettings & {
   /** Told when a daemon was found dead and another is started. */
@@ -33,6 +35,8 @@ export type DaemonEndpoint = {
   readonly ended: Promise<EngineError>
   /** @throws EngineError `daemon-lost` when the daemon does not run any more */
   assertRunning(): Promise<void>
+  /** What its machine has to build with. @throws EngineError when it cannot be asked */
+  measure(): Promise<WorkerResources>
 }
 
 /** Ends when something listens on the daemon's port: buildkitd listens once its worker is set up. */
@@ -144,6 +148,7 @@ async function startDaemon(options: DaemonOptions, engine: EngineImage): Promise
         address: `tcp://${daemonName}:${daemonPort}`,
         authority: authority.certificate,
         issue: (name, lifetimeMs) => authority.issue({ name, usage: 'client', lifetimeMs }),
+        measure: () => measureWorker(docker, container, cacheDirectory(engine)),
         ended: awaitEnd(container).then((error) => {
           running.hasEnded = true
           return error

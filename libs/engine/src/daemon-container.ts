@@ -37,10 +37,15 @@ const prepareCgroups =
 /** Gives the machine that Docker runs on no address in the network: clients do not reach its services. */
 const withoutHost = { 'com.docker.network.bridge.inhibit_ipv4': 'true' }
 
+/** Where an engine's daemon keeps its cache. */
+export function cacheDirectory(engine: EngineImage): string {
+  return engine.environment.get('EARTHLY_TMP_DIR') ?? '/tmp/earthly'
+}
+
 /** The container of a worker's daemon. */
 export function daemonContainer(options: DaemonSettings, engine: EngineImage): Docker.ContainerCreateOptions {
   const { workerId, cacheBytes, parallelism, insecureRegistries } = options
-  const directory = engine.environment.get('EARTHLY_TMP_DIR') ?? '/tmp/earthly'
+  const directory = cacheDirectory(engine)
   const network = nameOf(workerId, 'client-network')
   const command =
     engine.entrypoint[0] === clientEntrypoint ? daemonCommand : [...engine.entrypoint, ...engine.command]

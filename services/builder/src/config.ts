@@ -85,6 +85,13 @@ export const builderVariables = {
     maximum: 256,
     description: 'Steps that the BuildKit daemon runs at a time, of all builds together.',
   }),
+  PREFLIGHT_FREE_BYTES: integer({
+    default: 10 * GiB,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description:
+      'Free disk that a worker needs to begin a build, besides six times the size of its inputs, in bytes.',
+  }),
   INSECURE_REGISTRIES: list({
     default: [],
     description:
@@ -133,6 +140,7 @@ export type BuilderConfig = {
   readonly lostLimit: number
   readonly logLimitBytes: number
   readonly workDirectory: string | undefined
+  readonly preflightFreeBytes: number
   readonly docker: { readonly host: string; readonly certificateDirectory: string | undefined }
   readonly engine: {
     readonly image: string
@@ -184,6 +192,7 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
     lostLimit: env.BUILDER_LOST_LIMIT,
     logLimitBytes: env.LOG_LIMIT_BYTES,
     workDirectory: env.WORK_DIRECTORY,
+    preflightFreeBytes: env.PREFLIGHT_FREE_BYTES,
     docker: { host: env.DOCKER_HOST, certificateDirectory: env.DOCKER_CERT_PATH },
     engine: {
       image: env.ENGINE_IMAGE,

@@ -1,6 +1,7 @@
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildTarget } from '@edgesmith/contract/build-spec'
 import { earthlyTarget } from '@edgesmith/contract/build-spec'
+import type { DaemonEndpoint } from '@edgesmith/engine/buildkit-daemon'
 import { ClientContainer } from '@edgesmith/engine/client-container'
 import { awaitDocker } from '@edgesmith/engine/docker'
 import type { EarthlyOutput } from '@edgesmith/engine/earthly-output'
@@ -10,8 +11,9 @@ import { reap } from '@edgesmith/engine/reaper'
 import { BuildFault } from './build-fault.ts'
 import type { BuilderContext } from './context.ts'
 import type { LogWriter } from './log-writer.ts'
+import { judgeWorker } from './preflight.ts'
 import { outputDirectory, publishOutput, type Output } from './publish.ts'
-import { assertIntact, workspaceEntries, type LaidInput } from './workspace.ts'
+import { assertIntact, sizeOfInputs, workspaceEntries, type LaidInput } from './workspace.ts'
 
 /**
  * The runs of Earthly for a target. The client has no Docker to load images into: images are pushed,
@@ -75,6 +77,7 @@ async function runOnce(context: BuilderContext, run: BuildRun): Promise<Output> 
   await reap(docker, { buildId: build.id })
   const endpoint = await daemon.ready()
   signal.throwIfAborted()
+  await assertFit(context, run, endpoint)
   await using client = await ClientContainer.create({
     docker,
     image: config.engine.image,
@@ -104,6 +107,25 @@ async function runOnce(context: BuilderContext, run: BuildRun): Promise<Output> 
     throw faultOf(exit, run.output, build.canvos.tag)
   }
   return await publishOutput(store, build, client.take(outputDirectory), signal, laid)
+}
+
+/** @throws BuildFault `insufficient-resources` when the worker cannot run the build */
+async function assertFit(
+  context: BuilderContext,
+  { build, log }: BuildRun,
+  endpoint: DaemonEndpoint,
+): Promise<void> {
+  const { config, store } = context
+  const diagnostics = judgeWorker(
+    await endpoint.measure(),
+    build,
+    await sizeOfInputs(store, build),
+    config.preflightFreeBytes,
+  )
+  for (const { severity, code, message } of diagnostics) await log.say(`${severity} ${code}: ${message}`)
+  const errors = diagnostics.filter(({ severity }) => severity === 'error')
+  if (errors.length === 0) return
+  throw new BuildFault('insufficient-resources', errors.map(({ message }) => message).join(' '))
 }
 
 /** Why Earthly did not succeed, while its daemon still runs as far as Docker knows. */

@@ -108,6 +108,17 @@ function digesting(
   return pipeline(stored, digests, () => undefined)
 }
 
+/** Bytes of a build's inputs. @throws BuildFault `input-unavailable` */
+export async function sizeOfInputs(store: ObjectStore, build: Build): Promise<number> {
+  let size = 0
+  for (const { pointer, file } of listInputs(build.spec.inputs)) {
+    const entry = await findUpload(store, file.upload)
+    if (entry === undefined) throw unavailable(pointer)
+    size += entry.upload.size
+  }
+  return size
+}
+
 async function findInputs(store: ObjectStore, build: Build): Promise<StoredInput[]> {
   const inputs: StoredInput[] = []
   for (const { role, pointer, file } of listInputs(build.spec.inputs)) {

@@ -49,7 +49,10 @@ describe('The proof of the inputs', () => {
     const { state, failure, artifacts } = await harness.ended(id)
     assert.equal(state, 'failed')
     assert.equal(failure?.type, `${prefix}input-missing`)
-    assert.match(failure.detail, /contentBundles\/0 \(content-1\/core\.tar\.zst\) is not in test-installer\.iso/)
+    assert.match(
+      failure.detail,
+      /contentBundles\/0 \(content-1\/core\.tar\.zst\) is not in test-installer\.iso/,
+    )
     assert.match(failure.detail, /clusterDefinition \(cluster\.tgz\) is not in test-installer\.iso/)
     assert.match(failure.detail, /edgeCustomConfig \S+ is in test-installer\.iso with other bytes/)
     assert.doesNotMatch(failure.detail, /userData/)

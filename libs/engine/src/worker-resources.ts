@@ -1,0 +1,61 @@
+import type Docker from 'dockerode'
+import { viaDocker } from './docker.ts'
+import { EngineError } from './engine-error.ts'
+import { readOutput } from './output-stream.ts'
+
+/** What the machine behind a Docker has to build with. */
+export type WorkerResources = {
+  /** As CanvOS names it (`amd64`, `arm64`); other architectures as Docker names them. */
+  readonly architecture: string
+  readonly cpus: number
+  /** Bytes of memory. */
+  readonly memoryBytes: number
+  /** Bytes of the disk that the cache is on, and those that are free. */
+  readonly diskBytes: number
+  readonly freeDiskBytes: number
+}
+
+const architectures: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' }
+
+/**
+ * Measures the machine of a Docker; the disk is that of a directory of a running container.
+ * @throws EngineError `docker-unavailable`, or `daemon-lost` when the container cannot tell
+ */
+export async function measureWorker(
+  docker: Docker,
+  container: Docker.Container,
+  directory: string,
+): Promise<WorkerResources> {
+  const { Architecture, NCPU, MemTotal } = (await viaDocker(() => docker.info())) as {
+    Architecture: string
+    NCPU: number
+    MemTotal: number
+  }
+  return {
+    architecture: architectures[Architecture] ?? Architecture,
+    cpus: NCPU,
+    memoryBytes: MemTotal,
+    ...(await measureDisk(container, directory)),
+  }
+}
+
+async function measureDisk(
+  container: Docker.Container,
+  directory: string,
+): Promise<Pick<WorkerResources, 'diskBytes' | 'freeDiskBytes'>> {
+  const exec = await viaDocker(() =>
+    container.exec({ Cmd: ['df', '-kP', directory], AttachStdout: true, AttachStderr: true }),
+  )
+  const output: Buffer[] = []
+  for await (const piece of readOutput(await exec.start({}))) output.push(piece)
+  const text = Buffer.concat(output).toString()
+  // POSIX `df -P`: a header, then file system, blocks, used, available, capacity, mount point.
+  const [, , blocks, , available] = /\n(\S+) +(\d+) +(\d+) +(\d+)/.exec(text) ?? []
+  if (blocks === undefined || available === undefined) {
+    throw new EngineError(
+      'daemon-lost',
+      `The free disk of the BuildKit daemon cannot be read: ${text.trim()}`,
+    )
+  }
+  return { diskBytes: Number(blocks) * 1024, freeDiskBytes: Number(available) * 1024 }
+}
