@@ -62,6 +62,10 @@ export class Mirror {
   readonly #options: MirrorOptions
   #fetching: Promise<Freshness> | undefined
   #failure: { at: number; reason: string } | undefined
+  #answers: { refreshedAt: number | undefined; known: Map<string, unknown> } = {
+    refreshedAt: undefined,
+    known: new Map(),
+  }
 
   constructor(options: MirrorOptions) {
     this.repository = withoutCredentials(options.repository)
@@ -84,7 +88,11 @@ export class Mirror {
   }
 
   /** The releases of the mirror, newest first. Tags that are no versions, such as `v4.9.a`, are left out. */
-  async releases(): Promise<CanvosRelease[]> {
+  async releases(): Promise<readonly CanvosRelease[]> {
+    return this.#remember('releases', () => this.#readReleases())
+  }
+
+  async #readReleases(): Promise<CanvosRelease[]> {
     const fields = [
       'refname:strip=2',
       'objecttype',
@@ -128,8 +136,10 @@ export class Mirror {
   /** The text of a file at a tag; undefined when the tag or the file isn't there. */
   async readFile(tag: string, file: string): Promise<string | undefined> {
     if (!isReleaseTag(tag)) return undefined
-    const object = await this.#parse(`refs/tags/${tag}^{commit}:${file}`)
-    return object === undefined ? undefined : this.#git(['cat-file', 'blob', object])
+    return this.#remember(`file ${tag} ${file}`, async () => {
+      const object = await this.#parse(`refs/tags/${tag}^{commit}:${file}`)
+      return object === undefined ? undefined : this.#git(['cat-file', 'blob', object])
+    })
   }
 
   /**
@@ -233,7 +243,18 @@ export class Mirror {
   }
 
   async #commit(tag: string): Promise<string | undefined> {
-    return this.#parse(`refs/tags/${tag}^{commit}`)
+    return this.#remember(`commit ${tag}`, () => this.#parse(`refs/tags/${tag}^{commit}`))
+  }
+
+  /** Asks git once between two fetches, of this process or another. What is not there is asked again. */
+  async #remember<T>(question: string, ask: () => Promise<T>): Promise<T> {
+    const refreshedAt = (await this.#lastRefresh())?.refreshedAt
+    if (this.#answers.refreshedAt !== refreshedAt) this.#answers = { refreshedAt, known: new Map() }
+    const { known } = this.#answers
+    if (known.has(question)) return known.get(question) as T
+    const answer = await ask()
+    if (answer !== undefined) known.set(question, answer)
+    return answer
   }
 
   /** The object that a revision names; undefined when there is none. */

@@ -18,7 +18,7 @@ const Params = Type.Object({ tag: CanvosTag })
 export function canvosRoutes(app: App, { canvos, config }: ValidationContext): void {
   app.get('/internal/canvos/releases', { schema: { response: { 200: CanvosReleases } } }, async () => {
     await canvos.refresh(config.canvos.refreshMs)
-    const items = await canvos.releases()
+    const items = [...(await canvos.releases())]
     const latest = items.find((release) => !release.prerelease)?.tag
     return { repository: canvos.repository, ...(latest === undefined ? {} : { latest }), items }
   })
