@@ -193,9 +193,13 @@ export function describeMainJob(name: string, boots: readonly Boot[], start: () 
       const { id } = await submit({ arguments: { ...base, BASE_IMAGE: `${registry ?? ''}/not-there:1` } })
       const { build: failed, events } = await follow(id)
       assert.equal(failed.state, 'failed')
-      assert.equal(failed.failure?.type, 'urn:edgesmith:problem:target-failed')
+      assert.equal(failed.failure?.type, 'urn:edgesmith:problem:image-unavailable')
       assert.equal(failed.failure.failingTarget, '+base-image')
       assert.equal(failed.failure.exitCode, 1)
+      assert.match(
+        failed.failure.detail,
+        /not-there:1, which \+base-image needs, cannot be pulled: not found/,
+      )
       assert.match(failed.failure.lastLines.join('\n'), /not-there/)
       assert.deepEqual(failed.artifacts, [])
       const last = events.at(-1)

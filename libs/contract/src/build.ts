@@ -13,6 +13,7 @@ export const BuildState = Type.Enum(['queued', 'running', 'succeeded', 'failed',
 /** Why a build ended without success: the codes of a failure's `type`. */
 export const failures = {
   'target-failed': 'A target of the Earthfile failed',
+  'image-unavailable': 'An image that the build needs cannot be pulled',
   'engine-failed': 'The build engine ended without naming a failed target',
   'out-of-memory': 'The build ran out of memory',
   canceled: 'The build was canceled',

@@ -9,8 +9,9 @@ export type OutputLine = { readonly line: string; readonly target?: string }
 const maxLineLength = 8192
 /** Distinct targets that are told apart. */
 const maxTargets = 10_000
-/** Lines kept to tell how a build ended. */
+/** Lines kept to tell how a build ended, and the characters kept of each. */
 const tailLength = 30
+const tailLineLength = 500
 
 /**
  * `+iso | --> RUN …`, `+iso *failed* | …`, `+iso *local* | *cached* --> COPY …`: the prefix is a target, an
@@ -23,7 +24,13 @@ const prefixed =
 const targetPrefix = /^(?<target>[^()\s]*\+[A-Za-z][A-Za-z0-9._-]*)(?:\(.*\))?$/
 
 /** Behind an error without a command, the targets that led to it, the innermost first: `in\t\t+iso`. */
-const errorOrigin = /^in\t+(?<target>\S*\+\S+)$/
+const errorOrigin = /^(?:\S+ \| )?in\t+(?<target>\S*\+\S+)$/
+
+/** The prefix of the steps of a `FROM DOCKERFILE`: `4/9`. */
+const dockerfileStep = /^\d+\/\d+$/
+
+/** What tells nothing of a failure: the arguments of a command, and how to debug it at a terminal. */
+const noise = /^(?:(?:[A-Za-z_][A-Za-z0-9_]*=\S* ?)+|Help: To debug your build.*)$/
 
 /** What a command of the Earthfile is announced with; image metadata is announced alike. */
 const commandText = /^--> (?!Load metadata )/
@@ -43,6 +50,7 @@ export class EarthlyOutput {
   #steps = 0
   #cachedSteps = 0
   #failingTarget: string | undefined
+  #dockerfileTarget: string | undefined
 
   /** Takes the next bytes; answers the lines that they complete. */
   push(chunk: Uint8Array): OutputLine[] {
@@ -71,7 +79,7 @@ export class EarthlyOutput {
     return this.#failingTarget
   }
 
-  /** The last lines. */
+  /** The last lines that tell something, each cut to a readable length. */
   get tail(): string[] {
     return [...this.#tail]
   }
@@ -113,21 +121,34 @@ export class EarthlyOutput {
   #interpret(text: string): OutputLine {
     const groups = prefixed.exec(text)?.groups
     const line = groups === undefined ? text.trimEnd() : text.trim()
-    this.#tail.push(line)
+    const content = groups?.['text'] ?? line
+    this.#keep(line, content)
+    const target = this.#targetOf(groups?.['prefix'] ?? '')
+    const hasFailed = groups?.['flags']?.includes('*failed*') === true
+    this.#failingTarget ??= hasFailed ? target : errorOrigin.exec(line)?.groups?.['target']
+    if (target === undefined) return { line }
+    if (content === '--> FROM DOCKERFILE') this.#dockerfileTarget = target
+    // What follows a failure repeats it, or is dragged along.
+    if (this.#failingTarget === undefined) this.#advance(target, content, groups?.['cached'] !== undefined)
+    return { line, target }
+  }
+
+  #keep(line: string, content: string): void {
+    if (noise.test(content)) return
+    this.#tail.push(line.length > tailLineLength ? `${line.slice(0, tailLineLength)}…` : line)
     if (this.#tail.length > tailLength) this.#tail.shift()
-    this.#failingTarget ??= errorOrigin.exec(line)?.groups?.['target']
-    const target = targetPrefix.exec(groups?.['prefix'] ?? '')?.groups?.['target']
-    if (groups === undefined || target === undefined) return { line }
-    if (groups['flags']?.includes('*failed*') === true) {
-      this.#failingTarget = target
-      return { line, target }
-    }
+  }
+
+  #targetOf(prefix: string): string | undefined {
+    if (dockerfileStep.test(prefix)) return this.#dockerfileTarget
+    return targetPrefix.exec(prefix)?.groups?.['target']
+  }
+
+  #advance(target: string, content: string, cached: boolean): void {
     if (this.#targets.size < maxTargets) this.#targets.add(target)
     this.#target = target
-    if (commandText.test(groups['text'] ?? '')) {
-      this.#steps += 1
-      if (groups['cached'] !== undefined) this.#cachedSteps += 1
-    }
-    return { line, target }
+    if (!commandText.test(content)) return
+    this.#steps += 1
+    if (cached) this.#cachedSteps += 1
   }
 }

@@ -99,4 +99,50 @@ describe('EarthlyOutput', () => {
     assert.equal(output.tail.length, 30)
     assert.equal(output.tail.at(-1), 'line 999')
   })
+
+  it('counts the steps of a Dockerfile to the target that uses it, and names it when one fails', () => {
+    const { output } = read(
+      Buffer.from(
+        [
+          '         +base-image | --> FROM DOCKERFILE',
+          '                 1/2 | --> FROM debian:bookworm',
+          '                 2/2 | --> RUN update-ca-certificates',
+          '                 2/2 | /bin/sh: update-ca-certificates: not found',
+          '        2/2 *failed* | Repeating the failure error...',
+          '          +iso-image | in\t\t/canvos:v4.9.36+base-image',
+          '   +iso-image-rootfs | in\t\t/canvos:v4.9.36+iso-image',
+          '',
+        ].join('\n'),
+      ),
+    )
+    assert.equal(output.failingTarget, '+base-image')
+    assert.deepEqual(output.progress, { target: '+base-image', targetsSeen: 1, steps: 3, cachedSteps: 0 })
+  })
+
+  it('names the innermost target of an error that drags others along', () => {
+    const { output } = read(
+      Buffer.from(
+        '+iso-image | in\t\tgithub.com/o/r:v1+base-image\n+iso | in\t\tgithub.com/o/r:v1+iso-image\n',
+      ),
+    )
+    assert.equal(output.failingTarget, 'github.com/o/r:v1+base-image')
+  })
+
+  it('leaves out of the last lines what tells nothing, and cuts what is too long', () => {
+    const { output } = read(
+      Buffer.from(
+        [
+          '+base *failed* | ARCH=amd64 BASE_IMAGE=r/b:1 ISO_NAME=',
+          '+base *failed* | a=b is not the cause',
+          `+base *failed* | ${'x'.repeat(1000)}`,
+          'Help: To debug your build, you can use the --interactive (-i) flag',
+          '',
+        ].join('\n'),
+      ),
+    )
+    assert.deepEqual(
+      output.tail.map((text) => text.length),
+      ['+base *failed* | a=b is not the cause'.length, 501],
+    )
+  })
 })

@@ -32,6 +32,9 @@ const daemonExitCodes = [6, 7]
 const connectionLost =
   /^Error: .*(error reading from server: EOF|transport is closing|connection reset by peer|connection refused)/
 
+/** How BuildKit says that it cannot have an image. */
+const unpulledImage = /resolve image config for (?<image>\S+?): (?:\k<image>: )?(?<reason>.{1,300})/
+
 /** How long a client's certificate outlasts the time limit of its build, in milliseconds. */
 const certificateMarginMs = 10 * 60_000
 
@@ -143,6 +146,14 @@ function faultOf(
   }
   // Some errors name a target of CanvOS by its repository: `github.com/spectrocloud/CanvOS:v4.9.36+iso`.
   const failingTarget = named?.includes(`:${tag}+`) === true ? named.slice(named.lastIndexOf('+')) : named
+  const image = tail.map((line) => unpulledImage.exec(line)?.groups).find((groups) => groups !== undefined)
+  if (image !== undefined) {
+    const detail = `The image ${image['image'] ?? ''}${failingTarget === undefined ? '' : `, which ${failingTarget} needs,`} cannot be pulled: ${image['reason'] ?? ''}. Check the argument that names it, and the registry.`
+    return new BuildFault('image-unavailable', detail, {
+      exitCode,
+      ...(failingTarget === undefined ? {} : { failingTarget }),
+    })
+  }
   if (failingTarget !== undefined) {
     const detail = `${failingTarget} failed. The last lines of the log say why.`
     return new BuildFault('target-failed', detail, { exitCode, failingTarget })
