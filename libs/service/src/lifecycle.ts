@@ -1,13 +1,18 @@
-import { pino, type Logger } from 'pino'
+import type { FastifyRequest } from 'fastify'
+import { pino, type DestinationStream, type Logger } from 'pino'
 import type { App } from './app.ts'
 import { ConfigurationError } from './environment.ts'
 
 /** A service that runs until it is disposed of. */
 export type RunningService = AsyncDisposable & { readonly url: string }
 
-/** Makes the logger of a service: JSON lines on standard output, credentials left out. */
-export function createLogger(name: string, level: string): Logger {
-  return pino({ name, level, redact: ['req.headers.authorization', 'req.headers.cookie'] })
+/** Makes the logger of a service: JSON lines on standard output; signatures of URLs are left out. */
+export function createLogger(name: string, level: string, destination?: DestinationStream): Logger {
+  return pino({ name, level, serializers: { req: describeRequest } }, destination ?? pino.destination(1))
+}
+
+function describeRequest({ method, url, ip }: FastifyRequest): Record<string, string> {
+  return { method, url: url.replace(/([?&]signature=)[^&]*/, '$1…'), remoteAddress: ip }
 }
 
 /** Listens on an address; answers the URL under which the app is reached. */

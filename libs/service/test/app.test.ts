@@ -172,4 +172,15 @@ describe('createApp', () => {
       assert.match(answer, new RegExp(`urn:edgesmith:problem:${code}`))
     }
   })
+
+  it('logs requests without the signatures of their URLs', async () => {
+    const lines: string[] = []
+    const logger = createLogger('test', 'info', { write: (line) => lines.push(line) })
+    await using app = createApp({ logger, dependencies: [] })
+    app.get('/download', () => 'bytes')
+    await app.inject('/download?expires=7&signature=a-secret&x=1')
+    const logged = lines.map((line) => JSON.parse(line) as { req?: { url: string } })
+    assert.ok(logged.some(({ req }) => req?.url === '/download?expires=7&signature=…&x=1'))
+    assert.doesNotMatch(lines.join(''), /a-secret/)
+  })
 })
