@@ -98,6 +98,10 @@ describe('artifacts', () => {
       stat: (key) => store.stat(key),
       remove: (key) => store.remove(key),
       list: (prefix) => store.list(prefix),
+      beginParts: (key) => store.beginParts(key),
+      putPart: (target, number, bytes) => store.putPart(target, number, bytes),
+      completeParts: (target, parts) => store.completeParts(target, parts),
+      abortParts: (target) => store.abortParts(target),
       check: () => store.check(),
     }
     const publishing = publishArtifact(full, { buildId, name: 'a', source: streamOf(content) })

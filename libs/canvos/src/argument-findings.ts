@@ -111,12 +111,14 @@ function fileArgument(
 ): Finding[] {
   if (value === '') return []
   const field = fieldOf[role] ?? role
-  if (input.inputs?.some((file) => file.role === role) === true) {
+  const roles: InputRole[] = role === 'edgeCustomConfig' ? [role, 'publicKey'] : [role]
+  const sent = input.inputs?.find((file) => roles.includes(file.role))
+  if (sent !== undefined) {
     return [
       {
         severity: 'info',
         code: 'arguments.set-by-service',
-        message: `${definition.name} is set by the service, to the place of the file sent as ${field}; “${shortened(value)}” is not used.`,
+        message: `${definition.name} is set by the service, to the place of the file sent as ${fieldOf[sent.role] ?? sent.role}; “${shortened(value)}” is not used.`,
       },
     ]
   }

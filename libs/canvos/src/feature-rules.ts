@@ -118,14 +118,14 @@ export const featureRules: readonly ArgumentRule[] = [
   {
     code: 'arguments.trusted-boot-keys',
     severity: 'error',
-    rule: 'IS_UKI needs Secure Boot keys, which the service does not take.',
+    rule: 'IS_UKI needs Secure Boot keys, the input secureBoot.',
     source: 'CanvOS Earthfile (COPY secure-boot/…)',
     check: (context) =>
-      isTrue(context, 'IS_UKI') && context.value('ARCH') !== 'arm64'
+      isTrue(context, 'IS_UKI') && context.value('ARCH') !== 'arm64' && !context.isSent('secureBoot')
         ? {
             about: 'IS_UKI',
             message:
-              'Trusted Boot images are signed with keys in secure-boot/, which this service does not take as an input. Set IS_UKI to false.',
+              'Trusted Boot images are signed with the keys in secure-boot/. Send them as the input secureBoot, a tar of that directory, or set IS_UKI to false.',
           }
         : undefined,
   },

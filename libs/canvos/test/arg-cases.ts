@@ -368,6 +368,12 @@ export const meaningCases: ArgCase[] = [
     expect: ['error trusted-boot-interactive 2:27', 'error trusted-boot-keys 1:8'],
   },
   {
+    title: 'Trusted Boot with its keys',
+    text: 'IS_UKI=true',
+    sent: ['secureBoot'],
+    expect: [],
+  },
+  {
     title: 'Trusted Boot on arm64',
     text: 'ARCH=arm64\nOS_DISTRIBUTION=ubuntu\nOS_VERSION=24.04\nIS_UKI=true',
     alone: true,
@@ -463,6 +469,12 @@ export const meaningCases: ArgCase[] = [
     title: 'a custom configuration that is not sent',
     text: 'EDGE_CUSTOM_CONFIG=.edge-custom-config.yaml',
     expect: ['error file-not-sent 1:20'],
+  },
+  {
+    title: 'a custom configuration that is made from the public key that is sent',
+    text: 'EDGE_CUSTOM_CONFIG=.edge-custom-config.yaml',
+    sent: ['publicKey'],
+    expect: ['info set-by-service 1:20'],
   },
   {
     title: 'names of files left empty',

@@ -122,11 +122,12 @@ describe('layoutInputs', () => {
   })
 
   for (const [role, kind, code, advice] of [
-    ['contentBundle', 'tar', 'content-bundle.wrong-kind', /Compress it first/],
     ['contentBundle', 'iso9660', 'content-bundle.wrong-kind', /cannot be an ISO image/],
-    ['contentBundle', 'gzip', 'content-bundle.wrong-kind', /ZST format/],
+    ['contentBundle', 'gzip', 'content-bundle.wrong-kind', /gunzip/],
+    ['contentBundle', 'binary', 'content-bundle.wrong-kind', /ZST format/],
     ['clusterDefinition', 'tar', 'cluster-definition.wrong-kind', /\.tgz/],
     ['localUi', 'gzip', 'local-ui.wrong-kind', /uncompressed/],
+    ['overlay', 'gzip', 'overlay.wrong-kind', /plain tar/],
   ] as const) {
     it(`refuses a ${role} of kind ${kind}`, () => {
       const { faults, messages } = layout('v4.9.36', [{ role, kind }])
@@ -147,5 +148,50 @@ describe('layoutInputs', () => {
     )
     assert.deepEqual(layout('v4.5.10', certs).faults, ['error cert.one-only /inputs/1'])
     assert.deepEqual(layout('v4.5.11-rc.1', certs).faults, ['error cert.one-only /inputs/1'])
+  })
+
+  for (const [role, tag, since] of [
+    ['contentBundle', 'v3.4.1', 'v3.4.3'],
+    ['clusterDefinition', 'v4.1.4', 'v4.2.3'],
+    ['secureBoot', 'v4.3.3', 'v4.4.2'],
+    ['publicKey', 'v4.4.2', 'v4.4.4'],
+    ['edgeCustomConfig', 'v4.4.2', 'v4.4.4'],
+    ['localUi', 'v4.4.2', 'v4.4.4'],
+  ] as const) {
+    it(`refuses a ${role} on ${tag}, which would leave it out, and takes it from ${since} on`, () => {
+      const kind = { contentBundle: 'zstd', clusterDefinition: 'gzip' }[role as string] ?? 'tar'
+      const sent = [{ role, kind }]
+      assert.deepEqual(layout(tag, sent, { IS_UKI: 'true' }).faults, ['error input.not-in-tag /inputs/0'])
+      assert.deepEqual(layout(since, sent, { IS_UKI: 'true' }).faults, [])
+    })
+  }
+
+  it('says how a file is made from its input', () => {
+    const member = { path: 'content-a/b.zst', offset: 512, size: 10, executable: true }
+    const source = { pointer: '', kind: 'tar' }
+    const inputs: WorkspaceInput[] = [
+      { ...source, role: 'contentBundle', fileName: 'core.tar' },
+      { ...source, role: 'contentBundle', members: [member] },
+      { ...source, role: 'overlay', members: [{ ...member, path: 'overlay/files/a' }] },
+      { ...source, role: 'publicKey', kind: 'pem' },
+    ]
+    const laid = layoutInputs({ tag: 'v4.9.36', inputs, arguments: {} }).files
+    assert.deepEqual(
+      laid.map(({ source: _, ...file }) => file),
+      [
+        { path: '.edge-custom-config.yaml', transform: 'edge-custom-config' },
+        { path: 'content-1/core.tar.zst', transform: 'zstd-frame' },
+        { path: 'content-2/b.zst', range: { offset: 512, length: 10 }, executable: true },
+        { path: 'overlay/files/a', range: { offset: 512, length: 10 }, executable: true },
+      ],
+    )
+  })
+
+  it('lays no file for a signature', () => {
+    const sent: Sent[] = [
+      { role: 'contentBundleSignature', kind: 'binary' },
+      { role: 'clusterDefinitionSignature', kind: 'text' },
+    ]
+    assert.deepEqual(layout('v4.9.36', sent), { paths: [], arguments: {}, faults: [], messages: [] })
   })
 })

@@ -24,16 +24,23 @@ export const InputFile = Type.Object(
   { title: 'InputFile', additionalProperties: false, description: 'A reference to an uploaded file.' },
 )
 
-/** The files a build can take, by role (CanvOS documentation, "Build Installer ISO"). */
+const severalFiles = Type.Optional(Type.Array(InputFile, { minItems: 1, maxItems: 100 }))
+
+/** The files a build can take, by role (CanvOS documentation, "Build Installer ISO"; `docs/inputs.md`). */
 export const BuildInputs = Type.Object(
   {
     userData: Type.Optional(InputFile),
     argFile: Type.Optional(InputFile),
-    contentBundles: Type.Optional(Type.Array(InputFile, { minItems: 1, maxItems: 100 })),
+    contentBundles: severalFiles,
+    contentBundleSignatures: severalFiles,
     clusterDefinition: Type.Optional(InputFile),
+    clusterDefinitionSignature: Type.Optional(InputFile),
+    publicKey: Type.Optional(InputFile),
     edgeCustomConfig: Type.Optional(InputFile),
-    certs: Type.Optional(Type.Array(InputFile, { minItems: 1, maxItems: 100 })),
+    certs: severalFiles,
     localUi: Type.Optional(InputFile),
+    secureBoot: Type.Optional(InputFile),
+    overlay: Type.Optional(InputFile),
   },
   { title: 'BuildInputs', additionalProperties: false },
 )
@@ -109,17 +116,33 @@ export type BuildInputs = Static<typeof BuildInputs>
 export type BuildSpec = Static<typeof BuildSpec>
 export type Labels = Static<typeof Labels>
 
-/** Roles that take one file, and roles that take several (repeatable form parts). */
+/** Roles that take one file. */
 export const singleRoles = [
   'userData',
   'argFile',
   'clusterDefinition',
+  'clusterDefinitionSignature',
+  'publicKey',
   'edgeCustomConfig',
   'localUi',
+  'secureBoot',
+  'overlay',
 ] as const
-export const repeatableRoles = { contentBundle: 'contentBundles', cert: 'certs' } as const
 
-export type InputRole = (typeof singleRoles)[number] | keyof typeof repeatableRoles
+/** Roles that take several files (repeatable form parts), each with its field in the spec. */
+export const repeatableRoles = {
+  contentBundle: 'contentBundles',
+  contentBundleSignature: 'contentBundleSignatures',
+  cert: 'certs',
+} as const
+
+export type RepeatableRole = keyof typeof repeatableRoles
+export type InputRole = (typeof singleRoles)[number] | RepeatableRole
+
+const repeatableRoleNames = Object.keys(repeatableRoles) as RepeatableRole[]
+
+/** Every role of an input. */
+export const inputRoles: readonly InputRole[] = [...singleRoles, ...repeatableRoleNames]
 
 /** One input of a spec with its role and the JSON Pointer to it. */
 export type LocatedInput = { role: InputRole; pointer: string; file: InputFile }
@@ -131,10 +154,8 @@ export function listInputs(inputs: BuildInputs | undefined): LocatedInput[] {
     const file = inputs?.[role]
     if (file !== undefined) located.push({ role, pointer: `/inputs/${role}`, file })
   }
-  for (const [role, field] of Object.entries(repeatableRoles) as [
-    keyof typeof repeatableRoles,
-    'contentBundles' | 'certs',
-  ][]) {
+  for (const role of repeatableRoleNames) {
+    const field = repeatableRoles[role]
     for (const [index, file] of (inputs?.[field] ?? []).entries()) {
       located.push({ role, pointer: `/inputs/${field}/${index}`, file })
     }

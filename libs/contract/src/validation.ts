@@ -1,8 +1,28 @@
 import { Type, type Static } from 'typebox'
-import { BuildSpec } from './build-spec.ts'
+import { BuildSpec, inputRoles } from './build-spec.ts'
 import { Diagnostic } from './diagnostic.ts'
+import { ContentId } from './identifiers.ts'
 import { CanvosTag } from './release.ts'
 import { BuildTarget } from './build-spec.ts'
+
+/** What a cluster definition says of itself. */
+export const ClusterDefinition = Type.Object(
+  {
+    profiles: Type.Array(
+      Type.Object(
+        { name: Type.String(), version: Type.Optional(Type.String()) },
+        { additionalProperties: false },
+      ),
+      { description: 'The cluster profiles found in it.' },
+    ),
+  },
+  {
+    title: 'ClusterDefinition',
+    additionalProperties: false,
+    description: 'What the cluster definition of the inputs holds.',
+    examples: [{ profiles: [{ name: 'edge-infra', version: '1.2.0' }] }],
+  },
+)
 
 /** Answer of `POST /v1/validations`. */
 export const ValidationResult = Type.Object(
@@ -21,6 +41,7 @@ export const ValidationResult = Type.Object(
     arguments: Type.Record(Type.String(), Type.String(), {
       description: 'The arguments a build would get.',
     }),
+    clusterDefinition: Type.Optional(ClusterDefinition),
   },
   {
     title: 'ValidationResult',
@@ -32,6 +53,7 @@ export const ValidationResult = Type.Object(
         canvos: { tag: 'v4.9.36', commit: '1b2c3d4e5f60718293a4b5c6d7e8f90123456789' },
         target: 'iso',
         arguments: { ARCH: 'amd64' },
+        clusterDefinition: { profiles: [{ name: 'edge-infra', version: '1.2.0' }] },
       },
     ],
   },
@@ -40,18 +62,11 @@ export const ValidationResult = Type.Object(
 /** Where the validation service finds the bytes of an input. Inside the service only. */
 export const StoredInput = Type.Object(
   {
-    role: Type.Enum([
-      'userData',
-      'argFile',
-      'clusterDefinition',
-      'edgeCustomConfig',
-      'localUi',
-      'contentBundle',
-      'cert',
-    ]),
+    role: Type.Enum([...inputRoles]),
     pointer: Type.String(),
     objectKey: Type.String(),
     size: Type.Integer({ minimum: 0 }),
+    contentId: ContentId,
     kind: Type.String(),
     fileName: Type.Optional(Type.String()),
   },
@@ -65,5 +80,6 @@ export const ValidationRequest = Type.Object(
 )
 
 export type ValidationResult = Static<typeof ValidationResult>
+export type ClusterDefinition = Static<typeof ClusterDefinition>
 export type StoredInput = Static<typeof StoredInput>
 export type ValidationRequest = Static<typeof ValidationRequest>

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import {
   access,
@@ -18,10 +19,19 @@ import { pipeline } from 'node:stream/promises'
 import { isErrno } from './errno.ts'
 import { IncomingFiles } from './incoming-files.ts'
 import { assertByteRange, assertKeyPrefix, assertObjectKey, NoSuchObject } from './object-store.ts'
-import type { ByteRange, ObjectEntry, ObjectStat, ObjectStore, PutOptions } from './object-store.ts'
+import type {
+  ByteRange,
+  ObjectEntry,
+  ObjectStat,
+  ObjectStore,
+  PartialObject,
+  PutOptions,
+} from './object-store.ts'
+import { PartialFiles } from './partial-files.ts'
 
-// Begins with a dot, as no object key does.
+// These begin with a dot, as no object key does.
 const incomingDirectory = '.incoming'
+const partialDirectory = '.partial'
 
 // Objects hold secrets, such as the registration tokens in user-data.
 const fileMode = 0o600
@@ -35,16 +45,19 @@ const directoryMode = 0o700
 export async function openDirectoryStore(path: string): Promise<ObjectStore> {
   const root = resolve(path)
   await mkdir(root, { recursive: true, mode: directoryMode })
-  return new DirectoryStore(root, await IncomingFiles.open(join(root, incomingDirectory)))
+  const incoming = await IncomingFiles.open(join(root, incomingDirectory))
+  return new DirectoryStore(root, incoming, new PartialFiles(join(root, partialDirectory)))
 }
 
 class DirectoryStore implements ObjectStore {
   readonly #root: string
   readonly #incoming: IncomingFiles
+  readonly #partial: PartialFiles
 
-  constructor(root: string, incoming: IncomingFiles) {
+  constructor(root: string, incoming: IncomingFiles, partial: PartialFiles) {
     this.#root = root
     this.#incoming = incoming
+    this.#partial = partial
   }
 
   async put(key: string, body: Readable | Buffer, { signal }: PutOptions = {}): Promise<{ size: number }> {
@@ -109,6 +122,27 @@ class DirectoryStore implements ObjectStore {
     assertKeyPrefix(prefix)
     const directory = prefix.slice(0, prefix.lastIndexOf('/') + 1)
     yield* this.#walk(directory, prefix)
+  }
+
+  beginParts(key: string): Promise<PartialObject> {
+    assertObjectKey(key)
+    return Promise.resolve({ key, uploadId: randomUUID() })
+  }
+
+  async putPart({ uploadId }: PartialObject, number: number, bytes: Buffer): Promise<void> {
+    await this.#partial.write(uploadId, number, bytes)
+  }
+
+  async completeParts({ key, uploadId }: PartialObject, { size }: { size: number }): Promise<void> {
+    const target = this.#pathOf(key)
+    if (await this.#partial.finish(uploadId, size)) {
+      await placeIn(target, () => rename(this.#partial.pathOf(uploadId), target))
+      // Completed before, by a call that perhaps could not know it.
+    } else if ((await this.stat(key))?.size !== size) throw new NoSuchObject(key)
+  }
+
+  async abortParts({ uploadId }: PartialObject): Promise<void> {
+    await this.#partial.remove(uploadId)
   }
 
   async check(): Promise<void> {

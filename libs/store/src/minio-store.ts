@@ -1,9 +1,17 @@
 import { addAbortSignal, Readable } from 'node:stream'
-import { Client } from 'minio'
+import type { Client } from 'minio'
 import { createTransport } from './minio-transport.ts'
 import { uploadStream } from './multipart-upload.ts'
 import { assertByteRange, assertKeyPrefix, assertObjectKey, NoSuchObject } from './object-store.ts'
-import type { ByteRange, ObjectEntry, ObjectStat, ObjectStore, PutOptions } from './object-store.ts'
+import type {
+  ByteRange,
+  ObjectEntry,
+  ObjectStat,
+  ObjectStore,
+  PartialObject,
+  PutOptions,
+} from './object-store.ts'
+import { PartListingClient } from './part-listing-client.ts'
 import { retrying } from './retry.ts'
 import { isS3Error } from './s3-error.ts'
 
@@ -30,7 +38,7 @@ export async function openMinioStore(settings: MinioSettings): Promise<ObjectSto
   if ((protocol !== 'http:' && protocol !== 'https:') || pathname !== '/') {
     throw new RangeError(`${settings.endpoint} is not an endpoint such as https://minio.example.com:9000.`)
   }
-  const client = new Client({
+  const client = new PartListingClient({
     endPoint: hostname,
     ...(port === '' ? {} : { port: Number(port) }),
     useSSL: protocol === 'https:',
@@ -45,10 +53,10 @@ export async function openMinioStore(settings: MinioSettings): Promise<ObjectSto
 }
 
 class MinioStore implements ObjectStore {
-  readonly #client: Client
+  readonly #client: PartListingClient
   readonly #bucket: string
 
-  constructor(client: Client, bucket: string) {
+  constructor(client: PartListingClient, bucket: string) {
     this.#client = client
     this.#bucket = bucket
   }
@@ -124,6 +132,49 @@ class MinioStore implements ObjectStore {
       }
       continuation = page.isTruncated ? page.nextContinuationToken : undefined
     } while (continuation !== undefined)
+  }
+
+  async beginParts(key: string): Promise<PartialObject> {
+    assertObjectKey(key)
+    const headers = { 'Content-Type': 'application/octet-stream' }
+    return { key, uploadId: await this.#client.initiateNewMultipartUpload(this.#bucket, key, headers) }
+  }
+
+  async putPart({ key, uploadId }: PartialObject, number: number, bytes: Buffer): Promise<void> {
+    const part = { bucketName: this.#bucket, objectName: key, uploadID: uploadId, partNumber: number }
+    try {
+      await retrying(() => this.#client.uploadPart({ ...part, headers: {} }, bytes))
+    } catch (error) {
+      if (isS3Error(error, 'NoSuchUpload')) throw new NoSuchObject(key, { cause: error })
+      throw error
+    }
+  }
+
+  async completeParts(
+    { key, uploadId }: PartialObject,
+    { count, size }: { count: number; size: number },
+  ): Promise<void> {
+    try {
+      const stored = await retrying(() => this.#client.partsOf(this.#bucket, key, uploadId))
+      const parts = stored.filter(({ part }) => part <= count)
+      const found = parts.reduce((sum, part) => sum + part.size, 0)
+      if (parts.length !== count || found !== size) {
+        throw new Error(`${key} has ${parts.length} of ${count} parts, and ${found} of ${size} bytes.`)
+      }
+      await this.#client.completeMultipartUpload(this.#bucket, key, uploadId, parts)
+    } catch (error) {
+      if (!isS3Error(error, 'NoSuchUpload')) throw error
+      // Completed before, by a call that perhaps could not know it.
+      if ((await this.stat(key))?.size !== size) throw new NoSuchObject(key, { cause: error })
+    }
+  }
+
+  async abortParts({ key, uploadId }: PartialObject): Promise<void> {
+    try {
+      await retrying(() => this.#client.abortMultipartUpload(this.#bucket, key, uploadId))
+    } catch (error) {
+      if (!isS3Error(error, 'NoSuchUpload')) throw error
+    }
   }
 
   async check(): Promise<void> {

@@ -16,6 +16,9 @@ export type PutOptions = {
 /** A part of an object, in bytes; by default from the first byte to the last. */
 export type ByteRange = { offset?: number; length?: number }
 
+/** An object under construction; whoever began it keeps these to go on with it, in any process. */
+export type PartialObject = { key: string; uploadId: string }
+
 /**
  * Named byte strings. An object appears whole or not at all: readers see the old content or the
  * new, never a mixture, and a put that fails leaves nothing behind.
@@ -48,6 +51,28 @@ export interface ObjectStore {
 
   /** Lists the objects whose key begins with the prefix, in the order of their keys' bytes. */
   list(prefix: string): AsyncIterable<ObjectEntry>
+
+  /**
+   * Begins an object that is sent in parts, by one process or by several one after the other. It
+   * appears when it is completed; until then it is to be kept in mind, and completed or aborted.
+   */
+  beginParts(key: string): Promise<PartialObject>
+
+  /**
+   * Stores a part, in place of any of that number before; it is durable once this returns. Parts count
+   * from 1, have `partSize(number)` bytes but for the last, and are sent one at a time. Throws
+   * `NoSuchObject` when the object was aborted or, in MinIO, given up (`stale_uploads_expiry`).
+   */
+  putPart(target: PartialObject, number: number, bytes: Buffer): Promise<void>
+
+  /**
+   * Makes the object of its first parts, which hold `size` bytes together; their bytes are not copied.
+   * Once more does no harm. Throws `NoSuchObject` when there is neither the object nor its parts.
+   */
+  completeParts(target: PartialObject, parts: { count: number; size: number }): Promise<void>
+
+  /** Removes the parts of an object that is not going to be completed; none there are no error. */
+  abortParts(target: PartialObject): Promise<void>
 
   /** Throws when the store cannot be used now. */
   check(): Promise<void>

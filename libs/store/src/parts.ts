@@ -16,6 +16,18 @@ export function partSize(number: number): number {
   return firstPartSize * 2 ** Math.floor((number - 1) / partsOfOneSize)
 }
 
+/** How many bytes the parts before a part have, when all have their size. */
+export function partOffset(number: number): number {
+  let offset = 0
+  let before = number - 1
+  for (let size = firstPartSize; before > 0; size *= 2) {
+    const ofThisSize = Math.min(before, partsOfOneSize)
+    offset += ofThisSize * size
+    before -= ofThisSize
+  }
+  return offset
+}
+
 /** Buffers that are used again, so that memory does not grow until the next garbage collection. */
 export class PartBuffers {
   #free: Buffer[] = []

@@ -7,6 +7,7 @@ import { Type } from 'typebox'
 import { readJson, writeJson, writeJsonIfAbsent } from '../src/json-object.ts'
 import { NoSuchObject } from '../src/object-store.ts'
 import type { ObjectEntry, ObjectStore } from '../src/object-store.ts'
+import { partOffset, partSize } from '../src/parts.ts'
 import { bytesOf, bytesStream, failingStream, KiB, MiB, sha256Of, stalledStream } from './byte-streams.ts'
 
 export type StoreUnderTest = AsyncDisposable & {
@@ -263,6 +264,42 @@ export function testObjectStore(name: string, open: () => Promise<StoreUnderTest
       }
       await assert.rejects(listAll(store, '../'), RangeError)
       await assert.rejects(listAll(store, '/'), RangeError)
+    })
+
+    it('makes an object of parts, in the order of their numbers, the last one of any size', async () => {
+      const target = await store.beginParts('in-parts/data')
+      const bytes = bytesOf(partOffset(3) + 5)
+      // A part that is sent again takes the place of the first, and parts behind the last are left out.
+      await store.putPart(target, 1, Buffer.alloc(partSize(1), 9))
+      await store.putPart(target, 1, bytes.subarray(0, partOffset(2)))
+      await store.putPart(target, 2, bytes.subarray(partOffset(2), partOffset(3)))
+      await store.putPart(target, 3, Buffer.alloc(partSize(3), 9))
+      await store.putPart(target, 3, bytes.subarray(partOffset(3)))
+      await store.putPart(target, 4, Buffer.alloc(partSize(4), 9))
+      assert.equal(await store.stat('in-parts/data'), undefined)
+      const parts = { count: 3, size: bytes.length }
+      await store.completeParts(target, parts)
+      assert.ok(bytes.equals(await buffer(await store.get('in-parts/data'))))
+      await store.completeParts(target, parts)
+      await store.abortParts(target)
+      assert.equal((await store.stat('in-parts/data'))?.size, bytes.length)
+    })
+
+    it('leaves nothing of parts that are aborted, and takes no more of them', async () => {
+      const target = await store.beginParts('in-parts/aborted')
+      await store.putPart(target, 1, bytesOf(partSize(1)))
+      await store.abortParts(target)
+      await store.abortParts(target)
+      await assert.rejects(store.completeParts(target, { count: 1, size: partSize(1) }), NoSuchObject)
+      assert.deepEqual(await listAll(store, ''), [])
+    })
+
+    it('does not make an object of fewer bytes than it should have', async () => {
+      const target = await store.beginParts('in-parts/short')
+      await store.putPart(target, 1, bytesOf(partSize(1)))
+      await assert.rejects(store.completeParts(target, { count: 2, size: partSize(1) + 1 }))
+      assert.equal(await store.stat('in-parts/short'), undefined)
+      await store.abortParts(target)
     })
 
     it('keeps JSON', async () => {

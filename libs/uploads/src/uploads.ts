@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { ContentId, FileName } from '@edgesmith/contract/identifiers'
+import { ProblemError } from '@edgesmith/contract/problem'
 import { Upload } from '@edgesmith/contract/upload'
 import type { UploadKind } from '@edgesmith/contract/upload'
 import { putThrough } from '@edgesmith/store/digest-stream'
@@ -8,7 +9,10 @@ import { readJson, writeJson, writeJsonIfAbsent } from '@edgesmith/store/json-ob
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import type { ContentDigest } from './content-digest.ts'
 import { InspectedStream } from './inspected-stream.ts'
+import { dataPrefix, holdQuota, quotaExceeded, roomFor } from './quota.ts'
+import type { UploadLimits } from './upload-limits.ts'
 
 /** Bytes that are stored but not yet in the catalogue: they are to be committed or discarded. */
 export type StagedUpload = { objectKey: string; contentId: ContentId; size: number; kind: UploadKind }
@@ -19,25 +23,51 @@ const CatalogueEntry = Type.Object({ objectKey: Type.String(), upload: Upload })
 export type CatalogueEntry = Static<typeof CatalogueEntry>
 
 export type StageOptions = {
-  /** The largest size taken, in bytes. */
-  limitBytes: number
+  /** Digests that the content has to have. */
+  expected?: readonly ContentDigest[]
   signal?: AbortSignal
 }
 
 /**
- * Streams a file into the store in constant memory. Throws the problems `empty-file` and
- * `content-too-large`, what the stream fails with, or the signal's reason; the store then holds
+ * Streams a file into the store in constant memory; a compressed file is decompressed for a test on
+ * the way. Throws the problems `empty-file`, `content-too-large`, `corrupt-file`, `digest-mismatch`
+ * and `quota-exceeded`, what the stream fails with, or the signal's reason; the store then holds
  * nothing of the file. The stream is not destroyed: what is unread of it is left to its owner.
  */
 export async function stageUpload(
   store: ObjectStore,
   source: Readable,
-  { limitBytes, signal }: StageOptions,
+  limits: UploadLimits,
+  { expected = [], signal }: StageOptions = {},
 ): Promise<StagedUpload> {
-  const objectKey = `uploads/data/${randomUUID()}`
-  const through = new InspectedStream(limitBytes)
-  await putThrough(store, objectKey, { source, through }, { signal })
-  return { objectKey, contentId: `sha256:${through.digest()}`, size: through.size, kind: through.kind }
+  const room = await roomFor(store, limits)
+  const isCrowded = room < limits.limitBytes
+  const objectKey = newDataKey()
+  const through = new InspectedStream(isCrowded ? { ...limits, limitBytes: room } : limits, expected)
+  try {
+    await putThrough(store, objectKey, { source, through }, { signal })
+  } catch (error) {
+    const isTooLarge = error instanceof ProblemError && error.code === 'content-too-large'
+    throw isTooLarge && isCrowded ? quotaExceeded(limits.quotaBytes ?? 0) : error
+  }
+  const staged = stagedUpload(objectKey, through)
+  try {
+    await holdQuota(store, limits)
+  } catch (error) {
+    await discardUpload(store, staged)
+    throw error
+  }
+  return staged
+}
+
+/** A key for the bytes of a new upload. */
+export function newDataKey(): string {
+  return `${dataPrefix}${randomUUID()}`
+}
+
+/** What an inspection found of the bytes that are now under the key. */
+export function stagedUpload(objectKey: string, inspected: InspectedStream): StagedUpload {
+  return { objectKey, contentId: `sha256:${inspected.digest()}`, size: inspected.size, kind: inspected.kind }
 }
 
 /**

@@ -185,7 +185,7 @@ function testUploads(name: string, open: () => Promise<AsyncDisposable & { store
       const reason = new Error('the client is gone')
       const source = new PassThrough()
       source.write('begun')
-      const rejected = assert.rejects(stageUpload(store, source, { ...limits, signal: abort.signal }), reason)
+      const rejected = assert.rejects(stageUpload(store, source, limits, { signal: abort.signal }), reason)
       abort.abort(reason)
       await rejected
       assert.deepEqual(await keysOf(store), [])

@@ -11,12 +11,13 @@ import { buildRoutes } from './routes/builds.ts'
 import { canvosRoutes } from './routes/canvos.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { schemaRoutes } from './routes/schemas.ts'
+import { resumableUploadRoutes } from './routes/resumable-uploads.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { validationRoutes } from './routes/validations.ts'
 import { specLimitBytes } from './spec-document.ts'
 
 /** Most parts of a form: the spec, a file for each single role, and 100 for each repeatable one. */
-const partLimit = 256
+const partLimit = 512
 
 /** Makes the gateway's app without the parts that other services or files answer for. */
 export async function createGatewayApi(context: GatewayContext, logger: FastifyBaseLogger): Promise<App> {
@@ -52,6 +53,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   await app.register((scope, _options, done) => {
     scope.addHook('onRequest', requireBearerToken(config.apiTokens))
     uploadRoutes(scope, context)
+    resumableUploadRoutes(scope, context)
     buildRoutes(scope, context)
     buildEventRoutes(scope, context)
     validationRoutes(scope, context)

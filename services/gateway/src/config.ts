@@ -11,11 +11,14 @@ import {
 import {
   ConfigurationError,
   integer,
+  optional,
   readEnvironment,
   url,
   type Environment,
 } from '@edgesmith/service/environment'
 import { listenFaults } from '@edgesmith/service/listen-policy'
+import { defaultExpandedLimitBytes, defaultExpansionRatio } from '@edgesmith/uploads/upload-limits'
+import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 
 /** The environment variables of the gateway. */
 export const gatewayVariables = {
@@ -39,6 +42,33 @@ export const gatewayVariables = {
     maximum: Number.MAX_SAFE_INTEGER,
     description: 'Largest uploaded file, in bytes.',
   }),
+  UPLOAD_QUOTA_BYTES: optional(
+    integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'What all uploads may hold together, in bytes; without it the store is the limit.',
+    }),
+  ),
+  UPLOAD_EXPANDED_LIMIT_BYTES: integer({
+    default: defaultExpandedLimitBytes,
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: 'Largest size of the content of an uploaded Zstandard or gzip file, in bytes.',
+  }),
+  UPLOAD_EXPANSION_RATIO: integer({
+    default: defaultExpansionRatio,
+    minimum: 1,
+    maximum: 1_000_000,
+    description:
+      'How many times larger than an uploaded Zstandard or gzip file its content may be, beyond 64 MiB of it.',
+  }),
+  RESUMABLE_UPLOAD_TTL_SECONDS: integer({
+    default: 86_400,
+    minimum: 1,
+    maximum: 31_536_000,
+    description:
+      'Time in which a resumable upload has to be completed, in seconds. MinIO gives up unfinished ones after `stale_uploads_expiry`, by default a day.',
+  }),
   BUILD_TIMEOUT_SECONDS: integer({
     default: 7200,
     minimum: 1,
@@ -57,7 +87,8 @@ export type GatewayConfig = {
   readonly objectStore: ObjectStoreConfig
   readonly validationUrl: string
   readonly artifactUrl: string
-  readonly uploadLimitBytes: number
+  readonly uploadLimits: UploadLimits
+  readonly resumableUploadTtlMs: number
   readonly buildTimeoutSeconds: number
 }
 
@@ -81,7 +112,13 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     objectStore,
     validationUrl: env.VALIDATION_URL,
     artifactUrl: env.ARTIFACT_URL,
-    uploadLimitBytes: env.UPLOAD_LIMIT_BYTES,
+    uploadLimits: {
+      limitBytes: env.UPLOAD_LIMIT_BYTES,
+      quotaBytes: env.UPLOAD_QUOTA_BYTES,
+      expandedLimitBytes: env.UPLOAD_EXPANDED_LIMIT_BYTES,
+      expansionRatio: env.UPLOAD_EXPANSION_RATIO,
+    },
+    resumableUploadTtlMs: env.RESUMABLE_UPLOAD_TTL_SECONDS * 1000,
     buildTimeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
   }
 }

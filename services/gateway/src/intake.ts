@@ -7,6 +7,7 @@ import type { Diagnostic } from '@edgesmith/contract/diagnostic'
 import { fileNamePattern } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 import { discardUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { checkSpec, parseSpec, specLimitBytes } from './spec-document.ts'
 import { Submission, type StagedFile } from './submission.ts'
@@ -15,7 +16,7 @@ const roles: readonly string[] = [...singleRoles, ...Object.keys(repeatableRoles
 /** Roles whose file name ends up in the build; the others have a fixed name there. */
 const namedRoles: readonly string[] = ['contentBundle', 'clusterDefinition', 'cert']
 
-type IntakeOptions = { readonly store: ObjectStore; readonly uploadLimitBytes: number }
+type IntakeOptions = { readonly store: ObjectStore; readonly limits: UploadLimits }
 
 /**
  * Reads the build spec and the files of a request: a JSON or YAML body, or `multipart/form-data`
@@ -59,16 +60,14 @@ async function readParts(request: FastifyRequest, options: IntakeOptions, files:
       continue
     }
     try {
-      const staged = await stageUpload(options.store, contentOf(part), {
-        limitBytes: options.uploadLimitBytes,
-      })
+      const staged = await stageUpload(options.store, contentOf(part), options.limits)
       const fileName = part.type === 'file' && fileNamePattern.test(part.filename) ? part.filename : undefined
       files.push({ role: part.fieldname as InputRole, staged, fileName })
     } catch (error) {
-      if (!(error instanceof ProblemError) || error.code !== 'empty-file') throw error
-      faults.push(
-        partFault('input.empty-file', `The part "${part.fieldname}" has no content.`, `/${part.fieldname}`),
-      )
+      const fault = contentFault(error, part)
+      if (fault === undefined) throw error
+      faults.push(fault)
+      if (part.type === 'file') part.file.resume()
     }
   }
   if (!hasSpec)
@@ -81,6 +80,19 @@ async function readParts(request: FastifyRequest, options: IntakeOptions, files:
     )
   if (faults.length > 0) throw new ProblemError('invalid-body', 'The form has faults.', { errors: faults })
   return checkSpec(spec)
+}
+
+/** What is wrong with the content of a part, where the other parts can still be read. */
+function contentFault(error: unknown, part: Multipart): Diagnostic | undefined {
+  const name = part.fieldname
+  if (!(error instanceof ProblemError)) return undefined
+  if (error.code === 'empty-file') {
+    return partFault('input.empty-file', `The part "${name}" has no content.`, `/${name}`)
+  }
+  const [found] = error.errors
+  if (error.code !== 'corrupt-file' || found === undefined) return undefined
+  const fileName = part.type === 'file' ? { fileName: part.filename } : {}
+  return { ...found, source: 'spec', pointer: `/${name}`, ...fileName }
 }
 
 function partFault(code: string, message: string, pointer?: string): Diagnostic {

@@ -6,8 +6,11 @@ import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
+import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
 import { createGatewayApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
+import { keepRemovingExpired } from './resumable/expiry.ts'
+import { RedisLocker } from './resumable/redis-locker.ts'
 import { ValidationClient } from './validation-client.ts'
 
 /** Starts the gateway; `overrides` swap parts for ones that the caller opened and closes. */
@@ -40,6 +43,19 @@ export async function startGateway(
     logger,
   )
   resources.adopt(app, (opened) => opened.close())
+  resources.use(
+    keepRemovingExpired(
+      {
+        store,
+        uploads: new ResumableUploads(store, config.uploadLimits),
+        locker: new RedisLocker(redis, { patienceMs: 0 }),
+        ttlMs: config.resumableUploadTtlMs,
+      },
+      (error) => {
+        logger.error({ err: error }, 'Expired uploads could not be removed.')
+      },
+    ),
+  )
   const url = await listen(app, config)
   const opened = resources.move()
   return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() }

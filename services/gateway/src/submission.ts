@@ -12,7 +12,7 @@ export type StagedFile = {
   readonly fileName: string | undefined
 }
 
-type StoredFile = Pick<StoredInput, 'objectKey' | 'size' | 'kind' | 'fileName'>
+type StoredFile = Omit<StoredInput, 'role' | 'pointer' | 'contentId'>
 
 /**
  * A build spec with the files that came with it. Until `commit`, the files belong to the request
@@ -50,7 +50,15 @@ export class Submission implements AsyncDisposable {
       }
       const { objectKey, size, kind } = found
       const fileName = file.fileName ?? found.fileName
-      inputs.push({ role, pointer, objectKey, size, kind, ...(fileName === undefined ? {} : { fileName }) })
+      inputs.push({
+        role,
+        pointer,
+        objectKey,
+        contentId: file.upload,
+        size,
+        kind,
+        ...(fileName === undefined ? {} : { fileName }),
+      })
     }
     return { inputs, diagnostics }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { zstdCompressSync } from 'node:zlib'
 import type { Build, BuildPage } from '@edgesmith/contract/build'
 import type { Problem } from '@edgesmith/contract/problem'
 import request from 'supertest'
@@ -12,7 +13,7 @@ const spec = {
   labels: { site: 'store-0042' },
 }
 const userData = '#cloud-config\nstylus:\n  site:\n    edgeHostToken: abc\n    projectName: stores\n'
-const zstd = Buffer.from('28b52ffd0458090000616263', 'hex')
+const zstd = zstdCompressSync('content')
 
 describe('builds', () => {
   let harness: Harness

@@ -68,7 +68,8 @@ export async function startHarness({
       redisUrl: redis.url,
       validationUrl: validation.url,
       artifactUrl: artifact.url,
-      uploadLimitBytes,
+      uploadLimits: { limitBytes: uploadLimitBytes },
+      resumableUploadTtlMs: 60_000,
       buildTimeoutSeconds: 600,
     }),
   )

@@ -7,9 +7,11 @@ import { layoutInputs } from '@edgesmith/canvos/workspace'
 import { earthlyTarget, type BuildSpec } from '@edgesmith/contract/build-spec'
 import { hasErrors, type Diagnostic } from '@edgesmith/contract/diagnostic'
 import type { StoredInput, ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
+import { withMembers } from '@edgesmith/inputs/archive-members'
+import { checkInputs } from '@edgesmith/inputs/check-inputs'
+import { readSmallFile } from '@edgesmith/inputs/stored-file'
 import { validateUserData } from '@edgesmith/user-data/validate'
 import type { ValidationContext } from './context.ts'
-import { readSmallInput } from './small-input.ts'
 
 /**
  * Judges a build spec and its inputs against the CanvOS tag it asks for, and works out the arguments
@@ -25,6 +27,7 @@ export async function validateSubmission(
   const argFile = await readArgFile(context, inputs)
   diagnostics.push(...argFile.diagnostics)
 
+  const described = await withMembers(context.store, inputs)
   const earthfile = canvos === undefined ? undefined : await context.canvos.readFile(canvos.tag, 'Earthfile')
   const given = new Set([...argFile.entries.map((entry) => entry.key), ...Object.keys(spec.arguments ?? {})])
   const defaults = parseArgFile(context.defaultArgFile ?? '').entries.filter((entry) => !given.has(entry.key))
@@ -41,7 +44,7 @@ export async function validateSubmission(
     })
     const layout = layoutInputs({
       tag: canvos.tag,
-      inputs: inputs.filter((input) => input.role !== 'argFile'),
+      inputs: described.files.filter((input) => input.role !== 'argFile'),
       arguments: validated.arguments,
     })
     buildArguments = layout.arguments
@@ -51,13 +54,19 @@ export async function validateSubmission(
       ...targetFaults(earthfile, canvos, target),
     )
   }
-  diagnostics.push(...(await userDataFaults(context, inputs, buildArguments)))
+  const checked = await checkInputs(context.store, described.files, new Date())
+  diagnostics.push(
+    ...described.diagnostics,
+    ...checked.diagnostics,
+    ...(await userDataFaults(context, inputs, buildArguments)),
+  )
   return {
     valid: !hasErrors(diagnostics),
     diagnostics,
     ...(canvos === undefined ? {} : { canvos }),
     target,
     arguments: buildArguments,
+    ...(checked.clusterDefinition === undefined ? {} : { clusterDefinition: checked.clusterDefinition }),
   }
 }
 
@@ -95,7 +104,7 @@ async function newestRelease(canvos: Mirror): Promise<ResolvedTag | undefined> {
 async function readArgFile({ store }: ValidationContext, inputs: readonly StoredInput[]) {
   const input = inputs.find((candidate) => candidate.role === 'argFile')
   if (input === undefined) return { entries: [], unreadable: [], diagnostics: [] }
-  const { bytes, diagnostics } = await readSmallInput(store, input)
+  const { bytes, diagnostics } = await readSmallFile(store, input)
   if (bytes === undefined) return { entries: [], unreadable: [], diagnostics }
   return parseArgFile(bytes.toString('utf8'))
 }
@@ -107,10 +116,10 @@ async function userDataFaults(
 ): Promise<Diagnostic[]> {
   const input = inputs.find((candidate) => candidate.role === 'userData')
   if (input === undefined) return []
-  const { bytes, diagnostics } = await readSmallInput(store, input)
+  const { bytes, diagnostics } = await readSmallFile(store, input)
   if (bytes === undefined) return diagnostics
   return validateUserData(bytes, {
-    embeddedPublicKey: inputs.some((candidate) => candidate.role === 'edgeCustomConfig'),
+    embeddedPublicKey: inputs.some(({ role }) => role === 'edgeCustomConfig' || role === 'publicKey'),
     trustedBoot: buildArguments['IS_UKI'] === 'true',
     twoNode: buildArguments['TWO_NODE'] === 'true',
   })

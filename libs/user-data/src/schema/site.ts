@@ -47,6 +47,7 @@ export const Site = Type.Partial(
     caCerts: Type.Array(Type.String(), {
       description: 'Certificates of certification authorities the host trusts, PEM.',
     }),
+    autoRegister: Type.Boolean({ description: 'Whether the host registers itself (CanvOS `README.md`).' }),
     clusterId: Type.String({ description: 'Identifier of the cluster the host belongs to.' }),
     clusterName: Type.String({ description: 'Name of the cluster the host belongs to.' }),
     deviceUIDPaths: Type.Array(

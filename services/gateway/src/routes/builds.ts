@@ -64,7 +64,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
     async (request, reply) => {
       await using submission = await readSubmission(request, {
         store: context.store,
-        uploadLimitBytes: context.config.uploadLimitBytes,
+        limits: context.config.uploadLimits,
       })
       const { build, replayed } = await submitBuild(context, submission, request.headers['idempotency-key'])
       reply.code(202).header('location', `/v1/builds/${build.id}`)

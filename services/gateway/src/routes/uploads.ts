@@ -5,8 +5,11 @@ import { ProblemError } from '@edgesmith/contract/problem'
 import { Upload } from '@edgesmith/contract/upload'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
+import { parseDigestHeader } from '@edgesmith/uploads/content-digest'
+import type { ContentDigest } from '@edgesmith/uploads/content-digest'
 import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { Type } from 'typebox'
+import type { Static } from 'typebox'
 import type { GatewayContext } from '../context.ts'
 import { withoutBodyValidation } from '../submission-form.ts'
 
@@ -17,6 +20,14 @@ const uploadBody = {
     'multipart/form-data': { schema: Type.Object({ file: Bytes }, { additionalProperties: false }) },
   },
 }
+
+const digestHeaderNames = ['Content-Digest', 'Repr-Digest'] as const
+const DigestHeader = Type.Optional(
+  Type.String({
+    description: 'Digest of the file (RFC 9530), `sha-256=:<base64>:` or `sha-512=:<base64>:`; verified.',
+  }),
+)
+const DigestHeaders = Type.Object({ 'content-digest': DigestHeader, 'repr-digest': DigestHeader })
 
 /** `POST /v1/uploads` and `GET /v1/uploads/{id}`. */
 export function uploadRoutes(parent: App, context: GatewayContext): void {
@@ -37,7 +48,7 @@ export function uploadRoutes(parent: App, context: GatewayContext): void {
   })
 }
 
-function addRoutes(app: App, { store, config }: GatewayContext): void {
+function addRoutes(app: App, { store, config: { uploadLimits } }: GatewayContext): void {
   app.post(
     '/v1/uploads',
     {
@@ -47,7 +58,8 @@ function addRoutes(app: App, { store, config }: GatewayContext): void {
         tags: ['uploads'],
         summary: 'Store a file',
         description:
-          'Streams one file into the store: as the raw body (`curl --data-binary @file -H "Content-Type: application/octet-stream"` or `curl -T file -X POST`) or as the one file part of a form (`curl -F file=@file`). The same content twice is one object and has the same id.',
+          'Streams one file into the store: as the raw body (`curl --data-binary @file -H "Content-Type: application/octet-stream"` or `curl -T file -X POST`) or as the one file part of a form (`curl -F file=@file`). The same content twice is one object and has the same id. A Zstandard or gzip file is decompressed for a test as it arrives. Large files over a bad line are better sent with `POST /v1/uploads/resumable`.',
+        headers: DigestHeaders,
         body: uploadBody,
         querystring: Type.Object({ fileName: Type.Optional(FileName) }, { additionalProperties: false }),
         response: {
@@ -63,19 +75,21 @@ function addRoutes(app: App, { store, config }: GatewayContext): void {
             'unsupported-media-type',
             'invalid-body',
             'empty-file',
+            'corrupt-file',
+            'digest-mismatch',
+            'quota-exceeded',
           ),
         },
       },
     },
     async (request, reply) => {
+      const expected = readDigests(request, request.headers)
       const { content, fileName } = await readFile(request)
       const name = request.query.fileName ?? fileName
-      const staged = await stageUpload(store, content, { limitBytes: config.uploadLimitBytes }).catch(
-        (error: unknown) => {
-          request.raw.resume()
-          throw error
-        },
-      )
+      const staged = await stageUpload(store, content, uploadLimits, { expected }).catch((error: unknown) => {
+        request.raw.resume()
+        throw error
+      })
       const { upload, created } = await commitUpload(
         store,
         staged,
@@ -109,6 +123,21 @@ function addRoutes(app: App, { store, config }: GatewayContext): void {
       return found.upload
     },
   )
+}
+
+/** The digests that the headers ask for. They speak of the file only where it is the whole body. */
+function readDigests(request: FastifyRequest, headers: Static<typeof DigestHeaders>): ContentDigest[] {
+  const given = digestHeaderNames.flatMap((name) => {
+    const header = headers[name.toLowerCase() as Lowercase<typeof name>]
+    return header === undefined ? [] : [{ name, header }]
+  })
+  if (given.length > 0 && request.isMultipart()) {
+    throw new ProblemError(
+      'malformed-request',
+      `${given.map(({ name }) => name).join(' and ')} cannot be verified for a form: send the file as the body itself (\`curl -T file -X POST\`), or without the header.`,
+    )
+  }
+  return given.flatMap(({ name, header }) => parseDigestHeader(name, header))
 }
 
 async function readFile(

@@ -35,7 +35,7 @@ export function validationRoutes(app: App, context: GatewayContext): void {
     async (request) => {
       await using submission = await readSubmission(request, {
         store: context.store,
-        uploadLimitBytes: context.config.uploadLimitBytes,
+        limits: context.config.uploadLimits,
       })
       return await diagnose(context, submission)
     },

@@ -1,0 +1,266 @@
+import { ProblemError } from '@edgesmith/contract/problem'
+import { ResumableUpload } from '@edgesmith/contract/upload'
+import type { App } from '@edgesmith/service/app'
+import { problemResponses } from '@edgesmith/service/problem-responses'
+import { parseDigestHeader } from '@edgesmith/uploads/content-digest'
+import type { ResumableRecord } from '@edgesmith/uploads/resumable-record'
+import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
+import { Type } from 'typebox'
+import type { GatewayContext } from '../context.ts'
+import { answerTus, resumablePath } from '../resumable/answer-tus.ts'
+import type { TusContext } from '../resumable/answer-tus.ts'
+import { readChecksums } from '../resumable/checked-body.ts'
+import { RedisLocker } from '../resumable/redis-locker.ts'
+import { noSuchUpload } from '../resumable/tus-data-store.ts'
+import { withoutBodyValidation } from '../submission-form.ts'
+
+const chunkType = 'application/offset+octet-stream'
+const body = {
+  content: { [chunkType]: { schema: Type.Unsafe<never>({ type: 'string', contentMediaType: chunkType }) } },
+}
+const Params = Type.Object({
+  id: Type.String({ format: 'uuid', description: 'Identifier of the resumable upload.' }),
+})
+const TusVersion = Type.String({ description: 'Version of the tus protocol: `1.0.0`.', examples: ['1.0.0'] })
+const Count = (description: string) => Type.String({ pattern: '^(0|[1-9][0-9]*)$', description })
+const tusHeaders = { 'tus-resumable': Type.Optional(TusVersion) }
+const checksumHeaders = {
+  'upload-checksum': Type.Optional(
+    Type.String({
+      description: 'Digest of this body: `sha1`, `sha256` or `sha512`, a space, and the digest in base64.',
+    }),
+  ),
+  'content-digest': Type.Optional(Type.String({ description: 'Digest of this body (RFC 9530).' })),
+}
+const textHeader = (description: string) => ({ type: 'string', description })
+const answered = {
+  'Tus-Resumable': textHeader('Version of the tus protocol.'),
+  'Upload-Offset': textHeader('How many bytes are stored: where to go on.'),
+  'Upload-Expires': textHeader('When an unfinished upload is removed, as an HTTP date.'),
+  'Upload-Content-Id': textHeader('Once the file is complete: its content id, as of other uploads.'),
+}
+const commonProblems = [
+  'malformed-request',
+  'invalid-parameter',
+  'unsupported-tus-version',
+  'upload-locked',
+] as const
+const fileProblems = [
+  'content-too-large',
+  'unsupported-media-type',
+  'corrupt-file',
+  'digest-mismatch',
+  'checksum-mismatch',
+] as const
+
+/** The routes of `/v1/uploads/resumable`: tus 1.0, and `GET` for what became of an upload. */
+export function resumableUploadRoutes(parent: App, context: GatewayContext): void {
+  void parent.register((scope, _options, done) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser(chunkType, (_request, payload, parsed) => {
+      parsed(null, payload)
+    })
+    const { store, redis, config } = context
+    const tus: TusContext = {
+      uploads: new ResumableUploads(store, config.uploadLimits),
+      locker: new RedisLocker(redis),
+      ttlMs: config.resumableUploadTtlMs,
+      limitBytes: config.uploadLimits.limitBytes,
+    }
+    addCreation(scope, tus)
+    addTransfer(scope, tus)
+    addManagement(scope, tus)
+    done()
+  })
+}
+
+function addCreation(app: App, tus: TusContext): void {
+  app.options(
+    resumablePath,
+    {
+      schema: {
+        operationId: 'describeResumableUploads',
+        tags: ['uploads'],
+        summary: 'Tell what of the tus protocol is spoken',
+        response: {
+          204: {
+            description: 'Version, extensions and limits.',
+            type: 'null',
+            headers: {
+              'Tus-Version': textHeader('Versions of the protocol.'),
+              'Tus-Extension': textHeader('Extensions of the protocol.'),
+              'Tus-Max-Size': textHeader('Largest file, in bytes.'),
+              'Tus-Checksum-Algorithm': textHeader('Algorithms of `Upload-Checksum`.'),
+            },
+          },
+          ...problemResponses('malformed-request'),
+        },
+      },
+    },
+    (request, reply) => answerTus(tus, {}, request, reply),
+  )
+
+  app.post(
+    resumablePath,
+    {
+      validatorCompiler: withoutBodyValidation,
+      schema: {
+        operationId: 'createResumableUpload',
+        tags: ['uploads'],
+        summary: 'Begin an upload that can be resumed',
+        description:
+          'Begins an upload by the [tus protocol](https://tus.io/protocols/resumable-upload), version 1.0 with the extensions creation, creation-with-upload, checksum, expiration and termination; any tus client can be pointed here. The first bytes may come with the request.',
+        headers: Type.Object({
+          ...tusHeaders,
+          'upload-length': Type.Optional(Count('Size of the file, in bytes.')),
+          'upload-metadata': Type.Optional(
+            Type.String({
+              description: '`filename` and its value in base64, which becomes the name of the upload.',
+            }),
+          ),
+          'repr-digest': Type.Optional(
+            Type.String({
+              description: 'Digest of the whole file (RFC 9530), verified once it is complete.',
+            }),
+          ),
+          ...checksumHeaders,
+        }),
+        body,
+        response: {
+          201: {
+            description: 'The upload is begun.',
+            type: 'null',
+            headers: { Location: { ...textHeader('The upload.'), format: 'uri-reference' }, ...answered },
+          },
+          ...problemResponses(...commonProblems, ...fileProblems, 'empty-file', 'quota-exceeded'),
+        },
+      },
+    },
+    (request, reply) => {
+      const { headers } = request
+      const digest = headers['repr-digest']
+      const expected = digest === undefined ? [] : parseDigestHeader('Repr-Digest', digest)
+      const checksums = readChecksums(headers['upload-checksum'], headers['content-digest'])
+      return answerTus(tus, { expected, checksums }, request, reply)
+    },
+  )
+}
+
+function addTransfer(app: App, tus: TusContext): void {
+  app.head(
+    `${resumablePath}/:id`,
+    {
+      schema: {
+        operationId: 'getResumableUploadOffset',
+        tags: ['uploads'],
+        summary: 'Tell where an upload goes on',
+        params: Params,
+        headers: Type.Object(tusHeaders),
+        response: {
+          200: {
+            description: 'How much of the file is stored.',
+            type: 'null',
+            headers: { ...answered, 'Upload-Length': textHeader('Size of the file, in bytes.') },
+          },
+          ...problemResponses(...commonProblems, 'upload-not-found', 'upload-expired', 'corrupt-file'),
+        },
+      },
+    },
+    (request, reply) => answerTus(tus, {}, request, reply),
+  )
+
+  app.patch(
+    `${resumablePath}/:id`,
+    {
+      validatorCompiler: withoutBodyValidation,
+      schema: {
+        operationId: 'appendResumableUpload',
+        tags: ['uploads'],
+        summary: 'Send bytes of an upload',
+        description:
+          'Stores bytes from the offset on where the upload goes on. When the connection breaks, what came is kept, unless the bytes came with a checksum. The request that brings the last bytes is answered once the whole file has been checked.',
+        params: Params,
+        headers: Type.Object({
+          ...tusHeaders,
+          'upload-offset': Type.Optional(Count('Offset of the first byte in the file.')),
+          ...checksumHeaders,
+        }),
+        body,
+        response: {
+          204: { description: 'The bytes are stored.', type: 'null', headers: answered },
+          ...problemResponses(
+            ...commonProblems,
+            ...fileProblems,
+            'upload-not-found',
+            'upload-offset-conflict',
+            'upload-expired',
+          ),
+        },
+      },
+    },
+    (request, reply) => {
+      const checksums = readChecksums(request.headers['upload-checksum'], request.headers['content-digest'])
+      return answerTus(tus, { checksums }, request, reply)
+    },
+  )
+}
+
+function addManagement(app: App, tus: TusContext): void {
+  app.get(
+    `${resumablePath}/:id`,
+    {
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'getResumableUpload',
+        tags: ['uploads'],
+        summary: 'Tell about an upload that can be resumed',
+        description: 'Once the file is complete and checked, `upload` tells its content id.',
+        params: Params,
+        response: {
+          200: {
+            description: 'The resumable upload.',
+            content: { 'application/json': { schema: ResumableUpload } },
+          },
+          ...problemResponses('invalid-parameter', 'upload-not-found', 'upload-expired'),
+        },
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      const record = await tus.uploads.find(id)
+      if (record === undefined) throw noSuchUpload(id)
+      const upload = toResumableUpload(record, tus.ttlMs)
+      if (Date.parse(upload.expiresAt) < Date.now()) {
+        throw new ProblemError('upload-expired', `The upload expired at ${upload.expiresAt}. Begin it anew.`)
+      }
+      return upload
+    },
+  )
+
+  app.delete(
+    `${resumablePath}/:id`,
+    {
+      schema: {
+        operationId: 'deleteResumableUpload',
+        tags: ['uploads'],
+        summary: 'Give up an upload',
+        description: 'Removes what is stored of it. The upload that a complete one has become stays.',
+        params: Params,
+        headers: Type.Object(tusHeaders),
+        response: {
+          204: { description: 'It is gone.', type: 'null' },
+          ...problemResponses(...commonProblems, 'upload-not-found'),
+        },
+      },
+    },
+    (request, reply) => answerTus(tus, {}, request, reply),
+  )
+}
+
+function toResumableUpload(record: ResumableRecord, ttlMs: number): ResumableUpload {
+  const { id, size, received, createdAt, upload } = record
+  const expiresAt = new Date(Date.parse(createdAt) + ttlMs).toISOString()
+  const common = { id, size, offset: received, createdAt, expiresAt }
+  if (upload !== undefined) return { ...common, state: 'complete', upload }
+  return { ...common, state: received < size ? 'receiving' : 'checking' }
+}

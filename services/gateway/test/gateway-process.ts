@@ -1,0 +1,100 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { startRedisServer } from '@edgesmith/builds/redis-server'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { openStore } from '@edgesmith/store/open-store'
+import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
+import { startMinio } from '../../../deploy/minio/server.ts'
+
+/** A gateway in a process of its own. */
+export type GatewayProcess = AsyncDisposable & {
+  readonly url: string
+  readonly pid: number
+  /** Ends it without a chance to put anything in order. */
+  readonly kill: () => Promise<void>
+}
+
+/** What gateways work on: a Redis and an object store, which outlive them. */
+export type Ground = AsyncDisposable & {
+  readonly store: ObjectStore
+  readonly redisUrl: string
+  readonly objectStore: ObjectStoreConfig
+  /** Starts a gateway as a process of its own. */
+  readonly startGateway: (env?: Record<string, string>) => Promise<GatewayProcess>
+}
+
+/** Starts a Redis, and MinIO where that is to be the store. */
+export async function startGround(kind: ObjectStoreConfig['kind']): Promise<Ground> {
+  await using resources = new AsyncDisposableStack()
+  const directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-gateway-'))
+  resources.defer(() => rm(directory, { recursive: true, force: true }))
+  const redis = resources.use(
+    await startRedisServer({
+      dataDirectory: path.join(directory, 'redis'),
+      onUnexpectedExit: (error) => {
+        throw error
+      },
+    }),
+  )
+  let objectStore: ObjectStoreConfig = { kind: 'directory', directory: path.join(directory, 'objects') }
+  let storeEnv: Record<string, string> = {
+    OBJECT_STORE: 'directory',
+    OBJECT_DIRECTORY: objectStore.directory,
+  }
+  if (kind === 'minio') {
+    const minio = resources.use(await startMinio({ dataDir: path.join(directory, 'minio') }))
+    const { endpoint, accessKey, secretKey } = minio
+    objectStore = { kind, endpoint, accessKey, secretKey, bucket: 'edgesmith' }
+    storeEnv = {
+      OBJECT_STORE: 'minio',
+      MINIO_ENDPOINT: endpoint,
+      MINIO_ACCESS_KEY: accessKey,
+      MINIO_SECRET_KEY: secretKey,
+    }
+  }
+  const store = await openStore(objectStore)
+  const opened = resources.move()
+  return {
+    ...{ store, redisUrl: redis.url, objectStore },
+    startGateway: (env = {}) =>
+      spawnGateway({ GATEWAY_PORT: '0', REDIS_URL: redis.url, ...storeEnv, ...env }),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  }
+}
+
+/** The keys of all objects. */
+export async function keysOf(store: ObjectStore): Promise<string[]> {
+  return (await Array.fromAsync(store.list(''))).map(({ key }) => key)
+}
+
+const main = path.join(import.meta.dirname, '../src/main.ts')
+
+async function spawnGateway(env: Record<string, string>): Promise<GatewayProcess> {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
+    env: { ...process.env, LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const { pid } = child
+  if (pid === undefined) throw new Error('setpriv cannot be run.')
+  const ended = once(child, 'close')
+  const stop = async (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    await ended
+  }
+  const listening = Promise.withResolvers<string>()
+  createInterface(child.stdout).on('line', (line) => {
+    const url = /"Listening on ([^"]+)"/.exec(line)?.[1]
+    if (url !== undefined) listening.resolve(url)
+  })
+  const url = await Promise.race([
+    listening.promise,
+    ended.then(() => {
+      throw new Error('The gateway ended instead of listening.')
+    }),
+  ])
+  return { url, pid, kill: () => stop('SIGKILL'), [Symbol.asyncDispose]: () => stop('SIGTERM') }
+}
