@@ -119,7 +119,7 @@ const singleRules: readonly Row[] = [
   ],
   [
     'arguments.file-not-sent',
-    'error',
+    "error; warning for the Earthfile's own default",
     'A file that an argument names is sent as an input.',
     'CanvOS Earthfile (`COPY --if-exists`)',
   ],

@@ -122,6 +122,16 @@ function fileArgument(
       },
     ]
   }
+  // `.arg.template` sets the Earthfile's own default, which `COPY --if-exists` takes or leaves.
+  if (input.declared?.some((argument) => argument.name === definition.name && argument.default === value)) {
+    return [
+      {
+        severity: 'warning',
+        code: 'arguments.file-not-sent',
+        message: `${definition.name} names the file “${shortened(value)}”, as CanvOS does by itself, and the build does not have it. Send the file as the input ${field} if it is to be in the image.`,
+      },
+    ]
+  }
   return [
     error(
       'arguments.file-not-sent',

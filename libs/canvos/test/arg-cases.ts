@@ -467,8 +467,13 @@ export const meaningCases: ArgCase[] = [
   },
   {
     title: 'a custom configuration that is not sent',
-    text: 'EDGE_CUSTOM_CONFIG=.edge-custom-config.yaml',
+    text: 'EDGE_CUSTOM_CONFIG=keys/custom.yaml',
     expect: ['error file-not-sent 1:20'],
+  },
+  {
+    title: 'a custom configuration that is not sent, named as the Earthfile does by itself',
+    text: 'EDGE_CUSTOM_CONFIG=.edge-custom-config.yaml',
+    expect: ['warning file-not-sent 1:20'],
   },
   {
     title: 'a custom configuration that is made from the public key that is sent',
@@ -564,6 +569,6 @@ export const meaningCases: ArgCase[] = [
     title: 'CanvOS’s own template, with the file that it names left out',
     text: 'CUSTOM_TAG=demo\nIMAGE_REGISTRY=ttl.sh\nOS_DISTRIBUTION=ubuntu\nIMAGE_REPO=$OS_DISTRIBUTION\nOS_VERSION=22.04\nK8S_DISTRIBUTION=k3s\nISO_NAME=palette-edge-installer\nARCH=amd64\nHTTPS_PROXY=\nHTTP_PROXY=\nUPDATE_KERNEL=false\nCLUSTERCONFIG=spc.tgz\nCIS_HARDENING=false\nEDGE_CUSTOM_CONFIG=.edge-custom-config.yaml\nFORCE_INTERACTIVE_INSTALL=false\n# IS_UKI=true\n',
     alone: true,
-    expect: ['error file-not-sent 12:15', 'error file-not-sent 14:20'],
+    expect: ['error file-not-sent 12:15', 'warning file-not-sent 14:20'],
   },
 ]

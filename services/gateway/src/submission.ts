@@ -65,7 +65,8 @@ export class Submission implements AsyncDisposable {
 
   async #findStored(contentId: string): Promise<StoredFile | undefined> {
     const found = await findUpload(this.#store, contentId)
-    return found && { objectKey: found.objectKey, ...found.upload }
+    if (found === undefined || (await this.#store.stat(found.objectKey)) === undefined) return undefined
+    return { objectKey: found.objectKey, ...found.upload }
   }
 
   /** Makes the files uploads like any other; from here on they outlive the submission. */

@@ -1,6 +1,6 @@
 import { parseArgFile } from '@edgesmith/canvos/arg-file'
 import { validateArguments } from '@edgesmith/canvos/arguments'
-import { declaredArguments, hasTarget } from '@edgesmith/canvos/earthfile'
+import { declaredArguments, hasTarget, type DeclaredArgument } from '@edgesmith/canvos/earthfile'
 import { readKubernetesVersions } from '@edgesmith/canvos/kubernetes-versions'
 import type { Mirror, ResolvedTag } from '@edgesmith/canvos/mirror'
 import { layoutInputs } from '@edgesmith/canvos/workspace'
@@ -29,16 +29,17 @@ export async function validateSubmission(
 
   const described = await withMembers(context.store, inputs)
   const earthfile = canvos === undefined ? undefined : await context.canvos.readFile(canvos.tag, 'Earthfile')
-  const given = new Set([...argFile.entries.map((entry) => entry.key), ...Object.keys(spec.arguments ?? {})])
-  const defaults = parseArgFile(context.defaultArgFile ?? '').entries.filter((entry) => !given.has(entry.key))
   let buildArguments: Record<string, string> = {}
   if (canvos !== undefined && earthfile !== undefined) {
+    const declared = declaredArguments(earthfile)
+    const given = [...argFile.entries.map((entry) => entry.key), ...Object.keys(spec.arguments ?? {})]
+    const defaults = defaultArguments(context, declared, given)
     const validated = validateArguments({
       tag: canvos.tag,
       target,
       argFile,
-      arguments: { ...Object.fromEntries(defaults.map(({ key, value }) => [key, value])), ...spec.arguments },
-      declared: declaredArguments(earthfile),
+      arguments: { ...defaults, ...spec.arguments },
+      declared,
       kubernetesVersions: await readKubernetesVersions(context.canvos, canvos.tag),
       inputs,
     })
@@ -68,6 +69,19 @@ export async function validateSubmission(
     arguments: buildArguments,
     ...(checked.clusterDefinition === undefined ? {} : { clusterDefinition: checked.clusterDefinition }),
   }
+}
+
+/** The operator's arguments that the tag has and the build does not set itself. */
+function defaultArguments(
+  { defaultArgFile }: ValidationContext,
+  declared: readonly DeclaredArgument[],
+  given: readonly string[],
+): Record<string, string> {
+  const names = new Set(declared.map(({ name }) => name))
+  const entries = parseArgFile(defaultArgFile ?? '').entries
+  return Object.fromEntries(
+    entries.filter(({ key }) => names.has(key) && !given.includes(key)).map(({ key, value }) => [key, value]),
+  )
 }
 
 /** The release that a spec names, or the newest one. */

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import type { BuildSpec } from '@edgesmith/contract/build-spec'
+import type { ValidationResult } from '@edgesmith/contract/validation'
+import { ConfigurationError } from '@edgesmith/service/environment'
+import request from 'supertest'
+import { readEnv, toConfig } from '../src/config.ts'
+import { startValidation } from '../src/service.ts'
+
+const makeRepository = join(import.meta.dirname, '../../../deploy/fixture/make-repository.sh')
+const base = { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' }
+
+describe('the default .arg file', () => {
+  let directory: string
+  let repository: string
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'edgesmith-validation-'))
+    repository = join(directory, 'canvos.git')
+    await promisify(execFile)(makeRepository, [repository])
+  })
+  after(() => rm(directory, { recursive: true }))
+
+  async function start(argFile: string) {
+    const file = join(directory, 'default.arg')
+    await writeFile(file, argFile)
+    return startValidation(
+      toConfig(
+        readEnv({
+          LOG_LEVEL: 'silent',
+          VALIDATION_PORT: '0',
+          OBJECT_STORE: 'directory',
+          OBJECT_DIRECTORY: join(directory, 'objects'),
+          CANVOS_REPOSITORY: repository,
+          CANVOS_MIRROR_DIRECTORY: join(directory, 'mirror.git'),
+          DEFAULT_ARG_FILE: file,
+        }),
+      ),
+    )
+  }
+
+  async function validate(url: string, spec: BuildSpec): Promise<ValidationResult> {
+    const response = await request(url).post('/internal/validations').send({ spec, inputs: [] })
+    assert.equal(response.status, 200, response.text)
+    return response.body as ValidationResult
+  }
+
+  it('gives its arguments to builds that do not set them', async () => {
+    await using service = await start('SPECTRO_PUB_REPO=mirror.example.com/palette\n')
+    const result = await validate(service.url, { arguments: base })
+    assert.equal(result.valid, true, JSON.stringify(result.diagnostics))
+    assert.deepEqual(result.arguments, { ...base, SPECTRO_PUB_REPO: 'mirror.example.com/palette' })
+    const own = await validate(service.url, { arguments: { ...base, SPECTRO_PUB_REPO: 'other.example.com' } })
+    assert.equal(own.arguments['SPECTRO_PUB_REPO'], 'other.example.com')
+  })
+
+  it('leaves out what a tag does not have', async () => {
+    await using service = await start('SPECTRO_PUB_REPO=mirror.example.com\nOF_OTHER_TAGS=x\n')
+    const result = await validate(service.url, { arguments: base })
+    assert.deepEqual([result.valid, result.diagnostics], [true, []])
+    assert.ok(!('OF_OTHER_TAGS' in result.arguments))
+  })
+
+  it('has to be readable, by bash and by Earthly', async () => {
+    await assert.rejects(start('A=$(reboot)\n'), (error) => {
+      assert.ok(error instanceof ConfigurationError)
+      assert.match(error.message, /DEFAULT_ARG_FILE line 1/)
+      return true
+    })
+  })
+})
