@@ -23,8 +23,13 @@ export type Variables = Readonly<Record<string, Variable>>
 type ValueOf<V> =
   V extends Variable<infer T> ? (V extends { readonly optional: true } ? T | undefined : T) : never
 
-/** The values of declared variables. */
-export type Environment<V extends Variables> = { readonly [Name in keyof V]: ValueOf<V[Name]> }
+/**
+ * The values of declared variables, and what is wrong with them: a variable at fault has its default.
+ * Whoever makes a configuration of them adds faults of its own, and tells all at once.
+ */
+export type Environment<V extends Variables> = { readonly [Name in keyof V]: ValueOf<V[Name]> } & {
+  readonly faults: readonly string[]
+}
 
 /** One or more environment variables are missing or not valid; the message lists all of them. */
 export class ConfigurationError extends Error {
@@ -127,10 +132,7 @@ export function list(options: Options<readonly string[]>): Variable<readonly str
   }
 }
 
-/**
- * Reads the declared variables from an environment.
- * @throws ConfigurationError naming every missing or invalid variable.
- */
+/** Reads the declared variables from an environment. */
 export function readEnvironment<V extends Variables>(
   variables: V,
   source: NodeJS.ProcessEnv,
@@ -149,10 +151,10 @@ export function readEnvironment<V extends Variables>(
     try {
       values[name] = variable.parse(given)
     } catch (error) {
+      values[name] = variable.default
       const shown = variable.secret === true ? '' : ` (it is ${JSON.stringify(given)})`
       faults.push(`${name} ${(error as Error).message}${shown}`)
     }
   }
-  if (faults.length > 0) throw new ConfigurationError(faults)
-  return values as Environment<V>
+  return { ...values, faults } as unknown as Environment<V>
 }

@@ -9,7 +9,7 @@ import { isS3Error } from './s3-error.ts'
 export type UploadTarget = { bucket: string; key: string; headers: Record<string, string> }
 
 /** How many parts of one object are sent at a time; one more is being filled. */
-const maximumInFlight = 3
+const maximumInFlight = 2
 
 /**
  * Sends a stream of unknown size to the server, in one request when it is shorter than a part, and
@@ -23,7 +23,7 @@ export async function uploadStream(
   source: Readable,
   signal?: AbortSignal,
 ): Promise<number> {
-  const buffers = new PartBuffers()
+  using buffers = new PartBuffers()
   const parts = cutIntoParts(source, buffers)
   const first = await parts.next()
   if (first.done === true) throw new Error('The stream was cut into no parts.')
@@ -33,6 +33,7 @@ export async function uploadStream(
     await retrying(() =>
       client.putObject(target.bucket, target.key, bytes, bytes.length, { ...target.headers }),
     )
+    buffers.recycle(bytes)
     return bytes.length
   }
   try {

@@ -28,17 +28,33 @@ export function partOffset(number: number): number {
   return offset
 }
 
-/** Buffers that are used again, so that memory does not grow until the next garbage collection. */
-export class PartBuffers {
+/** Buffers that no one uses now; a few are kept for the next upload. */
+const idle: Buffer[] = []
+const maximumIdle = 3
+
+/**
+ * Buffers that are used again, so that memory does not grow until the next garbage collection.
+ * Disposing hands those that were recycled on to whoever needs some next.
+ */
+export class PartBuffers implements Disposable {
   #free: Buffer[] = []
 
   take(size: number): Buffer {
     this.#free = this.#free.filter((buffer) => buffer.length === size)
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(size)
+    const found = this.#free.pop()
+    if (found !== undefined) return found
+    return (idle.at(-1)?.length === size ? idle.pop() : undefined) ?? Buffer.allocUnsafeSlow(size)
   }
 
-  recycle(buffer: Buffer): void {
-    this.#free.push(buffer)
+  /** Takes back a buffer, or the filled beginning of one. */
+  recycle(bytes: Buffer): void {
+    this.#free.push(Buffer.from(bytes.buffer))
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#free.splice(0)) {
+      if (buffer.length === firstPartSize && idle.length < maximumIdle) idle.push(buffer)
+    }
   }
 }
 
@@ -65,4 +81,5 @@ export async function* cutIntoParts(source: Readable, buffers: PartBuffers): Asy
     }
   }
   if (filled > 0 || number === 1) yield { number, bytes: buffer.subarray(0, filled) }
+  else buffers.recycle(buffer)
 }

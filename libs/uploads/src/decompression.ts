@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { YoungGarbage } from './young-garbage.ts'
 
 /**
  * A decoder of `node:zlib` whose output is counted and dropped. The decoding is done in Node's
@@ -9,6 +10,7 @@ import { finished } from 'node:stream/promises'
 export class Decompression {
   readonly #decoder: Transform
   readonly #ended: Promise<void>
+  readonly #garbage = new YoungGarbage()
   #failure: Error | undefined
 
   /** `count` is told of each piece of output in bytes; what it throws ends the decoding. */
@@ -20,6 +22,7 @@ export class Decompression {
       this.#failure = error
     })
     decoder.on('data', (chunk: Buffer) => {
+      this.#garbage.add(chunk.length)
       try {
         count(chunk.length)
       } catch (error) {

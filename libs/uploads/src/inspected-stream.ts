@@ -9,6 +9,7 @@ import { headSize, sniffContentKind } from './content-kind.ts'
 import { integrityCheck } from './integrity.ts'
 import type { IntegrityCheck } from './integrity.ts'
 import type { UploadLimits } from './upload-limits.ts'
+import { YoungGarbage } from './young-garbage.ts'
 
 /**
  * Passes an upload on while its digest is computed, its first bytes are kept, and a compressed file
@@ -21,6 +22,7 @@ export class InspectedStream extends DigestStream {
   readonly #expected: readonly ContentDigest[]
   readonly #sha512: Hash | undefined
   readonly #head = Buffer.alloc(headSize)
+  readonly #garbage = new YoungGarbage()
   #integrity: IntegrityCheck | undefined
   #sha256: string | undefined
 
@@ -48,6 +50,7 @@ export class InspectedStream extends DigestStream {
       done(new ProblemError('content-too-large', `The file is larger than ${this.#limits.limitBytes} bytes.`))
       return
     }
+    this.#garbage.add(chunk.length)
     if (before < headSize) chunk.copy(this.#head, before)
     this.#sha512?.update(chunk)
     super._transform(chunk, encoding, (_error, passed) => {

@@ -5,6 +5,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { PartBuffers, partOffset, partSize } from '@edgesmith/store/parts'
 import { recordPrefix, writeRecord } from './resumable-record.ts'
 import type { ResumableRecord } from './resumable-record.ts'
+import { YoungGarbage } from './young-garbage.ts'
 
 /**
  * Writes the bytes of one request behind those a resumable upload has. They are cut into the parts of
@@ -14,6 +15,7 @@ import type { ResumableRecord } from './resumable-record.ts'
 export class PartWriter {
   readonly #store: ObjectStore
   readonly #buffers = new PartBuffers()
+  readonly #garbage = new YoungGarbage()
   #record: ResumableRecord
   #bytes: Buffer
   #filled = 0
@@ -40,6 +42,8 @@ export class PartWriter {
     } finally {
       await this.#sent
       if (isWhole || !isAtomic) await this.#flush()
+      this.#buffers.recycle(this.#bytes)
+      this.#buffers[Symbol.dispose]()
     }
     return this.#record
   }
@@ -53,6 +57,7 @@ export class PartWriter {
   }
 
   async #append(chunk: Buffer, { isAtomic }: { isAtomic: boolean }): Promise<void> {
+    this.#garbage.add(chunk.length)
     for (let taken = 0; taken < chunk.length;) {
       const copied = chunk.copy(this.#bytes, this.#filled, taken)
       taken += copied

@@ -29,9 +29,10 @@ export const artifactVariables = {
     }),
   ),
   SIGNING_KEYS: list({
+    default: [],
     secret: true,
     description:
-      'Keys of the signed URLs, each at least 32 characters: the first signs, all are accepted, so that a key can be replaced while its links live.',
+      'Required. Keys of the signed URLs, each at least 32 characters: the first signs, all are accepted, so that a key can be replaced while its links live.',
   }),
 }
 
@@ -45,16 +46,17 @@ export type ArtifactConfig = {
   readonly signingKeys: readonly string[]
 }
 
-/** Reads the artifact service's environment. @throws ConfigurationError naming every fault. */
+/** Reads the artifact service's environment. */
 export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof artifactVariables> {
   return readEnvironment(artifactVariables, source)
 }
 
 /** The artifact service's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof artifactVariables>): ArtifactConfig {
-  const faults = listenFaults('ARTIFACT_HOST', env.ARTIFACT_HOST, env.API_TOKENS)
+  const faults = [...env.faults, ...listenFaults('ARTIFACT_HOST', env.ARTIFACT_HOST, env.API_TOKENS)]
   const objectStore = toObjectStoreConfig(env, faults)
-  if (env.SIGNING_KEYS.length === 0) faults.push('SIGNING_KEYS needs one key at least')
+  if (env.SIGNING_KEYS.length === 0)
+    faults.push('SIGNING_KEYS is required; make a key with `openssl rand -hex 32`')
   if (env.SIGNING_KEYS.some((key) => key.length < 32)) {
     faults.push('SIGNING_KEYS has a key of less than 32 characters; make one with `openssl rand -hex 32`')
   }

@@ -66,10 +66,12 @@ export const builderVariables = {
   DOCKER_CERT_PATH: optional(
     text({ description: 'Directory of `ca.pem`, `cert.pem` and `key.pem` for a Docker behind TLS.' }),
   ),
-  ENGINE_IMAGE: text({
-    description:
-      "Image of the build engine: the one `deploy/engine/build.sh` makes, EarthBuild's or Earthly 0.8's.",
-  }),
+  ENGINE_IMAGE: optional(
+    text({
+      description:
+        "Required. Image of the build engine: the one `deploy/engine/build.sh` makes, EarthBuild's or Earthly 0.8's.",
+    }),
+  ),
   ENGINE_DAEMON_IMAGE: optional(
     text({ description: 'Image of the BuildKit daemon, where it is another than `ENGINE_IMAGE`.' }),
   ),
@@ -157,14 +159,14 @@ export type BuilderConfig = {
   }
 }
 
-/** Reads the builder's environment. @throws ConfigurationError naming every fault. */
+/** Reads the builder's environment. */
 export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof builderVariables> {
   return readEnvironment(builderVariables, source)
 }
 
 /** The builder's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof builderVariables>, ownHostname = hostname()): BuilderConfig {
-  const faults: string[] = []
+  const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
   const workerId = env.BUILDER_ID ?? ownHostname
   if (!workerIdPattern.test(workerId)) {
@@ -177,6 +179,9 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
       faults.push(`INSECURE_REGISTRIES: ${JSON.stringify(registry)} is not \`host\` or \`host:port\``)
     }
   }
+  const engineImage = env.ENGINE_IMAGE ?? ''
+  if (engineImage === '')
+    faults.push('ENGINE_IMAGE is required; deploy/engine/build.sh makes one and prints its name')
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
@@ -195,8 +200,8 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
     preflightFreeBytes: env.PREFLIGHT_FREE_BYTES,
     docker: { host: env.DOCKER_HOST, certificateDirectory: env.DOCKER_CERT_PATH },
     engine: {
-      image: env.ENGINE_IMAGE,
-      daemonImage: env.ENGINE_DAEMON_IMAGE ?? env.ENGINE_IMAGE,
+      image: engineImage,
+      daemonImage: env.ENGINE_DAEMON_IMAGE ?? engineImage,
       cacheBytes: env.BUILDKIT_CACHE_BYTES,
       parallelism: env.BUILDKIT_PARALLELISM,
       insecureRegistries: env.INSECURE_REGISTRIES,

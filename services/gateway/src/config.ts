@@ -92,14 +92,14 @@ export type GatewayConfig = {
   readonly buildTimeoutSeconds: number
 }
 
-/** Reads the gateway's environment. @throws ConfigurationError naming every fault. */
+/** Reads the gateway's environment. */
 export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof gatewayVariables> {
   return readEnvironment(gatewayVariables, source)
 }
 
 /** The gateway's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConfig {
-  const faults = listenFaults('GATEWAY_HOST', env.GATEWAY_HOST, env.API_TOKENS)
+  const faults = [...env.faults, ...listenFaults('GATEWAY_HOST', env.GATEWAY_HOST, env.API_TOKENS)]
   const objectStore = toObjectStoreConfig(env, faults)
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {

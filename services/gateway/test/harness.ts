@@ -26,6 +26,7 @@ export type Harness = AsyncDisposable & {
 export async function startHarness({
   apiTokens = [] as string[],
   uploadLimitBytes = 1_000_000,
+  uploadQuotaBytes = undefined as number | undefined,
 } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack()
   const directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-gateway-'))
@@ -68,7 +69,7 @@ export async function startHarness({
       redisUrl: redis.url,
       validationUrl: validation.url,
       artifactUrl: artifact.url,
-      uploadLimits: { limitBytes: uploadLimitBytes },
+      uploadLimits: { limitBytes: uploadLimitBytes, quotaBytes: uploadQuotaBytes },
       resumableUploadTtlMs: 60_000,
       buildTimeoutSeconds: 600,
     }),

@@ -30,7 +30,8 @@ export type StandaloneConfig = {
  * @throws ConfigurationError naming every fault of every service.
  */
 export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promise<StandaloneConfig> {
-  const { EDGESMITH_DATA_DIRECTORY: dataDirectory } = readEnvironment(standaloneVariables, source)
+  const own = readEnvironment(standaloneVariables, source)
+  const { EDGESMITH_DATA_DIRECTORY: dataDirectory } = own
   const { signingKey } = await keptSecrets(join(dataDirectory, 'secrets.json'), ['signingKey'])
   const env = {
     OBJECT_STORE: 'directory',
@@ -39,7 +40,7 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     SIGNING_KEYS: signingKey,
     ...source,
   }
-  const faults = new Set<string>()
+  const faults = new Set<string>(own.faults)
   const collect = <T>(read: () => T): T | undefined => {
     try {
       return read()
@@ -55,7 +56,7 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     builder: collect(() => builder.toConfig(builder.readEnv(env))),
     gateway: collect(() => gateway.toConfig(gateway.readEnv(env))),
   }
-  if (!isComplete(configs)) throw new ConfigurationError([...faults])
+  if (!isComplete(configs) || faults.size > 0) throw new ConfigurationError([...faults])
   return { dataDirectory, ownRedis: source['REDIS_URL'] === undefined, ...configs }
 }
 

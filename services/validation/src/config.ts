@@ -45,14 +45,14 @@ export type ValidationConfig = {
   readonly defaultArgFile: string | undefined
 }
 
-/** Reads the validation service's environment. @throws ConfigurationError naming every fault. */
+/** Reads the validation service's environment. */
 export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<typeof validationVariables> {
   return readEnvironment(validationVariables, source)
 }
 
 /** The validation service's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof validationVariables>): ValidationConfig {
-  const faults = listenFaults('VALIDATION_HOST', env.VALIDATION_HOST, env.SERVICE_TOKENS)
+  const faults = [...env.faults, ...listenFaults('VALIDATION_HOST', env.VALIDATION_HOST, env.SERVICE_TOKENS)]
   const objectStore = toObjectStoreConfig(env, faults)
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {

@@ -4,6 +4,7 @@ import { ProblemError } from '@edgesmith/contract/problem'
 import type { ProblemCode } from '@edgesmith/contract/problem'
 import type { ContentDigest } from '@edgesmith/uploads/content-digest'
 import type { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
+import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 import { Server } from '@tus/server'
 import type { Locker } from '@tus/server'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -14,6 +15,9 @@ import { TusDataStore } from './tus-data-store.ts'
 /** The path under which resumable uploads are. */
 export const resumablePath = '/v1/uploads/resumable'
 
+/** The version of the protocol that is spoken. */
+const version = '1.0.0'
+
 /** How long a request that others wait for may still write down what it has, in milliseconds. */
 const drainMs = 250
 
@@ -21,7 +25,7 @@ export type TusContext = {
   readonly uploads: ResumableUploads
   readonly locker: Locker
   readonly ttlMs: number
-  readonly limitBytes: number
+  readonly limits: UploadLimits
 }
 
 export type TusRequest = {
@@ -38,7 +42,6 @@ const byStatus: Readonly<Record<number, ProblemCode>> = {
   404: 'upload-not-found',
   409: 'upload-offset-conflict',
   410: 'upload-expired',
-  412: 'unsupported-tus-version',
   413: 'content-too-large',
   501: 'malformed-request',
 }
@@ -51,23 +54,24 @@ const answeredHeader = /^(tus-|upload-|location$|cache-control$|connection$)/
  * are answered as all others are.
  */
 export async function answerTus(
-  { uploads, locker, ttlMs, limitBytes }: TusContext,
+  { uploads, locker, ttlMs, limits }: TusContext,
   { expected = [], checksums = [] }: TusRequest,
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<null> {
+  reply.header('tus-resumable', version)
+  assertVersion(request)
   const datastore = new TusDataStore({ uploads, ttlMs, expected, isAtomic: checksums.length > 0 })
   let failure: unknown
   const server = new Server({
     ...{ path: resumablePath, datastore, locker, relativeLocation: true, lockDrainTimeout: drainMs },
-    maxSize: limitBytes,
+    maxSize: limits.limitBytes,
     namingFunction: () => randomUUID(),
     onResponseError: (_request, error) => {
       failure = error
       return undefined
     },
   })
-  reply.header('tus-resumable', '1.0.0')
   const body =
     request.body instanceof Readable ? new CheckedBody(checksums).readFrom(request.body) : undefined
   const response = await server.handleWeb(toWebRequest(request, body))
@@ -100,13 +104,19 @@ function toWebRequest({ method, url, headers }: FastifyRequest, body: Readable |
   })
 }
 
+/** The library answers another version with 400, which the protocol does not mean. */
+function assertVersion({ method, headers }: FastifyRequest): void {
+  if (method === 'OPTIONS' || headers['tus-resumable'] === version) return
+  throw new ProblemError('unsupported-tus-version', `Send the header Tus-Resumable: ${version}`, {
+    headers: { 'tus-version': version },
+  })
+}
+
 function asProblem(failure: unknown, status: number, text: string): Error {
   if (failure instanceof ProblemError) return failure
   const code = byStatus[status]
   if (code !== undefined) {
-    const headers: Record<string, string> =
-      code === 'unsupported-tus-version' ? { 'tus-version': '1.0.0' } : {}
-    return new ProblemError(code, text.trim(), { headers, cause: failure })
+    return new ProblemError(code, text.trim(), { cause: failure })
   }
   return failure instanceof Error ? failure : new Error(text)
 }

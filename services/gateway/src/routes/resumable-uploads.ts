@@ -65,7 +65,7 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
       uploads: new ResumableUploads(store, config.uploadLimits),
       locker: new RedisLocker(redis),
       ttlMs: config.resumableUploadTtlMs,
-      limitBytes: config.uploadLimits.limitBytes,
+      limits: config.uploadLimits,
     }
     addCreation(scope, tus)
     addTransfer(scope, tus)
@@ -150,6 +150,7 @@ function addTransfer(app: App, tus: TusContext): void {
   app.head(
     `${resumablePath}/:id`,
     {
+      config: { swagger: { exposeHeadRoute: true } },
       schema: {
         operationId: 'getResumableUploadOffset',
         tags: ['uploads'],

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import { fromSetUp } from '../../../test/support/environment.ts'
+
+const execute = promisify(execFile)
+const env = { ...process.env, DOCKER_HOST: fromSetUp('DOCKER_HOST'), TAG: 'test' }
+
+/** What each service cannot do without. */
+const required = {
+  gateway: ['GATEWAY_HOST', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
+  validation: ['VALIDATION_HOST', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
+  builder: ['ENGINE_IMAGE', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
+  artifact: ['ARTIFACT_HOST', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY', 'SIGNING_KEYS'],
+}
+
+describe('The images of the services', () => {
+  let images: string[]
+  before(async () => {
+    const { stdout } = await execute(join(import.meta.dirname, '../build.sh'), {
+      env,
+      maxBuffer: 64 * 1024 * 1024,
+    })
+    images = stdout.trim().split('\n')
+  })
+
+  it('are four', () => {
+    assert.deepEqual(
+      images,
+      Object.keys(required).map((service) => `edgesmith/${service}:test`),
+    )
+  })
+
+  for (const [service, names] of Object.entries(required)) {
+    it(`start the ${service} service, which tells everything that its configuration lacks`, async () => {
+      const flags = ['--rm', '--read-only', '--cap-drop=ALL', '--network=none']
+      const failure = await execute('docker', ['run', ...flags, `edgesmith/${service}:test`], { env }).then(
+        () => assert.fail('it ran without a configuration'),
+        (error: unknown) => error as { code: number; stderr: string },
+      )
+      assert.equal(failure.code, 78, failure.stderr)
+      for (const name of names) assert.match(failure.stderr, new RegExp(`^  - ${name} is`, 'm'))
+    })
+  }
+})
