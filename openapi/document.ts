@@ -1,15 +1,23 @@
+import * as artifactConfig from '@edgesmith/artifact-service/config'
 import { createArtifactApp } from '@edgesmith/artifact-service/app'
 import type { ArtifactContext } from '@edgesmith/artifact-service/context'
+import * as gatewayConfig from '@edgesmith/gateway-service/config'
 import { createGatewayApi } from '@edgesmith/gateway-service/app'
 import type { GatewayContext } from '@edgesmith/gateway-service/context'
 import { createLogger } from '@edgesmith/service/lifecycle'
 
 type JsonObject = { [key: string]: unknown }
 
-/** Routes use their context when a request comes, not before: none is opened to describe them. */
-const config = { apiTokens: [], signingKeys: [] } as unknown
-const gatewayContext = { config, validation: {} } as unknown as GatewayContext
-const artifactContext = { config } as unknown as ArtifactContext
+const environment = { OBJECT_STORE: 'directory', OBJECT_DIRECTORY: '.', SIGNING_KEYS: '-'.repeat(32) }
+
+/** But for their configuration, routes use their context when a request comes: nothing is opened here. */
+const gatewayContext = {
+  config: gatewayConfig.toConfig(gatewayConfig.readEnv(environment)),
+  validation: {},
+} as unknown as GatewayContext
+const artifactContext = {
+  config: artifactConfig.toConfig(artifactConfig.readEnv(environment)),
+} as unknown as ArtifactContext
 
 /** The OpenAPI document of the public API: the operations of the gateway and of the artifact service. */
 export async function generateDocument(): Promise<JsonObject> {

@@ -24,6 +24,8 @@ export type AppOptions = {
   readonly dependencies: readonly Dependency[]
   /** Largest body that is read into memory, in bytes; streamed uploads have limits of their own. */
   readonly bodyLimit?: number
+  /** How long a connection may be silent in the middle of a request, in milliseconds. */
+  readonly idleTimeoutMs?: number
 }
 
 const Health = Type.Object({ status: Type.Literal('ok') })
@@ -36,10 +38,16 @@ const Readiness = Type.Object({
  * Makes an app as every service has it: TypeBox schemas, problem+json errors, request ids,
  * `GET /healthz` (the process answers) and `GET /readyz` (its dependencies do too).
  */
-export function createApp({ logger, dependencies, bodyLimit = 1024 * 1024 }: AppOptions): App {
+export function createApp({
+  logger,
+  dependencies,
+  bodyLimit = 1024 * 1024,
+  idleTimeoutMs = 120_000,
+}: AppOptions): App {
   const app = Fastify({
     loggerInstance: logger,
     bodyLimit,
+    connectionTimeout: idleTimeoutMs,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     return503OnClosing: true,

@@ -25,6 +25,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   const app = createApp({
     logger,
     bodyLimit: specLimitBytes,
+    idleTimeoutMs: config.idleTimeoutSeconds * 1000,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
       { name: 'object-store', check: () => store.check() },

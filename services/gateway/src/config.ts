@@ -69,6 +69,12 @@ export const gatewayVariables = {
     description:
       'Time in which a resumable upload has to be completed, in seconds. MinIO gives up unfinished ones after `stale_uploads_expiry`, by default a day.',
   }),
+  IDLE_TIMEOUT_SECONDS: integer({
+    default: 120,
+    minimum: 1,
+    maximum: 3600,
+    description: 'Time after which a client that sends and reads nothing is cut off, in seconds.',
+  }),
   BUILD_TIMEOUT_SECONDS: integer({
     default: 7200,
     minimum: 1,
@@ -90,6 +96,7 @@ export type GatewayConfig = {
   readonly uploadLimits: UploadLimits
   readonly resumableUploadTtlMs: number
   readonly buildTimeoutSeconds: number
+  readonly idleTimeoutSeconds: number
 }
 
 /** Reads the gateway's environment. */
@@ -120,5 +127,6 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     },
     resumableUploadTtlMs: env.RESUMABLE_UPLOAD_TTL_SECONDS * 1000,
     buildTimeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
+    idleTimeoutSeconds: env.IDLE_TIMEOUT_SECONDS,
   }
 }

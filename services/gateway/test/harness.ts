@@ -26,6 +26,7 @@ export type Harness = AsyncDisposable & {
 export async function startHarness({
   apiTokens = [] as string[],
   uploadLimitBytes = 1_000_000,
+  idleTimeoutSeconds = 60,
   uploadQuotaBytes = undefined as number | undefined,
 } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack()
@@ -72,6 +73,7 @@ export async function startHarness({
       uploadLimits: { limitBytes: uploadLimitBytes, quotaBytes: uploadQuotaBytes },
       resumableUploadTtlMs: 60_000,
       buildTimeoutSeconds: 600,
+      idleTimeoutSeconds,
     }),
   )
   const opened = resources.move()
