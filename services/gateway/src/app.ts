@@ -33,7 +33,23 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     ],
   })
   await describeApi(app)
-  await app.register(fastifyMultipart, {
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', requireBearerToken(config.apiTokens))
+    await acceptForms(scope)
+    uploadRoutes(scope, context)
+    resumableUploadRoutes(scope, context)
+    buildRoutes(scope, context)
+    buildEventRoutes(scope, context)
+    validationRoutes(scope, context)
+    canvosRoutes(scope, context)
+    schemaRoutes(scope)
+  })
+  return app
+}
+
+/** Lets bodies be forms and YAML besides JSON. */
+async function acceptForms(scope: App): Promise<void> {
+  await scope.register(fastifyMultipart, {
     limits: {
       fieldSize: specLimitBytes,
       fileSize: Infinity,
@@ -43,26 +59,13 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
       headerPairs: 100,
     },
   })
-  app.addContentTypeParser(
+  scope.addContentTypeParser(
     ['application/yaml', 'text/yaml', 'application/x-yaml'],
     { parseAs: 'string' },
     (_request, body, done) => {
       done(null, body)
     },
   )
-
-  await app.register((scope, _options, done) => {
-    scope.addHook('onRequest', requireBearerToken(config.apiTokens))
-    uploadRoutes(scope, context)
-    resumableUploadRoutes(scope, context)
-    buildRoutes(scope, context)
-    buildEventRoutes(scope, context)
-    validationRoutes(scope, context)
-    canvosRoutes(scope, context)
-    schemaRoutes(scope)
-    done()
-  })
-  return app
 }
 
 /** Makes the gateway's app: the API, the way to the artifact service, and the documentation. */
