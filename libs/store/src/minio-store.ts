@@ -11,7 +11,7 @@ import type {
   PartialObject,
   PutOptions,
 } from './object-store.ts'
-import { PartListingClient } from './part-listing-client.ts'
+import { PartClient } from './part-client.ts'
 import { retrying } from './retry.ts'
 import { isS3Error } from './s3-error.ts'
 
@@ -38,7 +38,7 @@ export async function openMinioStore(settings: MinioSettings): Promise<ObjectSto
   if ((protocol !== 'http:' && protocol !== 'https:') || pathname !== '/') {
     throw new RangeError(`${settings.endpoint} is not an endpoint such as https://minio.example.com:9000.`)
   }
-  const client = new PartListingClient({
+  const client = new PartClient({
     endPoint: hostname,
     ...(port === '' ? {} : { port: Number(port) }),
     useSSL: protocol === 'https:',
@@ -53,10 +53,10 @@ export async function openMinioStore(settings: MinioSettings): Promise<ObjectSto
 }
 
 class MinioStore implements ObjectStore {
-  readonly #client: PartListingClient
+  readonly #client: PartClient
   readonly #bucket: string
 
-  constructor(client: PartListingClient, bucket: string) {
+  constructor(client: PartClient, bucket: string) {
     this.#client = client
     this.#bucket = bucket
   }
@@ -141,9 +141,8 @@ class MinioStore implements ObjectStore {
   }
 
   async putPart({ key, uploadId }: PartialObject, number: number, bytes: Buffer): Promise<void> {
-    const part = { bucketName: this.#bucket, objectName: key, uploadID: uploadId, partNumber: number }
     try {
-      await retrying(() => this.#client.uploadPart({ ...part, headers: {} }, bytes))
+      await retrying(() => this.#client.sendPart({ bucket: this.#bucket, key, uploadId, number }, bytes))
     } catch (error) {
       if (isS3Error(error, 'NoSuchUpload')) throw new NoSuchObject(key, { cause: error })
       throw error

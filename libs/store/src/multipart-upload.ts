@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
-import type { Client } from 'minio'
 import { cutIntoParts, PartBuffers, partSize } from './parts.ts'
 import type { Part } from './parts.ts'
+import type { PartClient } from './part-client.ts'
 import { retrying } from './retry.ts'
 import { isS3Error } from './s3-error.ts'
 
@@ -18,7 +18,7 @@ const maximumInFlight = 2
  * it leaves the upload incomplete when the stream fails.
  */
 export async function uploadStream(
-  client: Client,
+  client: PartClient,
   target: UploadTarget,
   source: Readable,
   signal?: AbortSignal,
@@ -58,20 +58,20 @@ export async function uploadStream(
 
 /** An upload in parts that has begun: it is to be completed or aborted. */
 class MultipartUpload {
-  readonly #client: Client
+  readonly #client: PartClient
   readonly #target: UploadTarget
   readonly #id: string
   readonly #sent: { part: number; etag: string }[] = []
   readonly #inFlight = new Set<Promise<void>>()
   #size = 0
 
-  private constructor(client: Client, target: UploadTarget, id: string) {
+  private constructor(client: PartClient, target: UploadTarget, id: string) {
     this.#client = client
     this.#target = target
     this.#id = id
   }
 
-  static async start(client: Client, target: UploadTarget): Promise<MultipartUpload> {
+  static async start(client: PartClient, target: UploadTarget): Promise<MultipartUpload> {
     const { bucket, key, headers } = target
     return new MultipartUpload(
       client,
@@ -124,8 +124,9 @@ class MultipartUpload {
 
   async #sendPart({ number, bytes }: Part): Promise<void> {
     const { bucket, key } = this.#target
-    const part = { bucketName: bucket, objectName: key, uploadID: this.#id, partNumber: number, headers: {} }
-    const { etag } = await retrying(() => this.#client.uploadPart({ ...part, headers: {} }, bytes))
+    const etag = await retrying(() =>
+      this.#client.sendPart({ bucket, key, uploadId: this.#id, number }, bytes),
+    )
     this.#sent.push({ part: number, etag })
     this.#size += bytes.length
   }
