@@ -27,7 +27,14 @@ export async function generateDocument(): Promise<JsonObject> {
   await Promise.all([gateway.ready(), artifact.ready()])
   const document = gateway.swagger() as unknown as JsonObject
   const paths = { ...(document['paths'] as JsonObject), ...(artifact.swagger().paths as JsonObject) }
-  return withNamedSchemas({ ...document, paths: sortByKey(paths) })
+  return withNamedSchemas({ ...document, paths: sortByKey(withoutHeadSuffix(paths)) })
+}
+
+/** Operations of HEAD are routes of their own here, so that they need no `-head` behind their names. */
+function withoutHeadSuffix(paths: JsonObject): JsonObject {
+  return JSON.parse(JSON.stringify(paths), (key, value: unknown) =>
+    key === 'operationId' && typeof value === 'string' ? value.replace(/-head$/, '') : value,
+  ) as JsonObject
 }
 
 function sortByKey(object: JsonObject): JsonObject {

@@ -77,6 +77,7 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
   app.head(
     '/v1/downloads/:id/:name',
     {
+      config: { swagger: { exposeHeadRoute: true } },
       schema: {
         ...common,
         operationId: 'describeDownload',
