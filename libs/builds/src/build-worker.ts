@@ -137,17 +137,24 @@ export class BuildWorker {
   }
 
   async #process(job: Job<BuildJob>, token: string | undefined): Promise<void> {
-    const id = jobId(job.data)
-    const controller = new AbortController()
-    this.#running.set(id, controller)
-    if (this.#worker.closing !== undefined) controller.abort(new WorkerStopping('The worker stops.'))
-    try {
-      if ((await this.#options.run(job.data, controller.signal)) === 'done') return
-    } finally {
-      this.#running.delete(id)
-    }
+    // A worker that closes can still be given a job, even the one that it has just handed on.
+    const isHandedOn = this.#worker.closing !== undefined || (await this.#run(job)) === 'hand-on'
+    if (!isHandedOn) return
     await job.moveToWait(token)
     throw new WaitingError()
+  }
+
+  async #run(job: Job<BuildJob>): Promise<'done' | 'hand-on'> {
+    const id = jobId(job.data)
+    const controller = new AbortController()
+    // A process that was starved can be given a job again that it still runs: the first run lost it.
+    this.#running.get(id)?.abort(new JobLost('This worker was given the job again.'))
+    this.#running.set(id, controller)
+    try {
+      return await this.#options.run(job.data, controller.signal)
+    } finally {
+      if (this.#running.get(id) === controller) this.#running.delete(id)
+    }
   }
 
   /** Two workers, or an event and a reconciliation, can see the same failure: one records it. */

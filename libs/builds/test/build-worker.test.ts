@@ -51,7 +51,7 @@ describe('BuildWorker', () => {
 
   function work(options: Partial<BuildWorkerOptions> = {}): BuildWorker & AsyncDisposable {
     const worker = new BuildWorker({
-      ...{ redis: stage.redis, repository: stage.repository, concurrency: 2, lockDurationMs: 500 },
+      ...{ redis: stage.redis, repository: stage.repository, concurrency: 2, lockDurationMs: 2000 },
       ...{
         maxLostWorkers: 1,
         reconcileIntervalMs: 60_000,
@@ -154,6 +154,8 @@ describe('BuildWorker', () => {
     const started = Promise.withResolvers<undefined>()
     const reasons: unknown[] = []
     const first = work({
+      // Long enough for a busy machine: nobody is to take the job for lost here.
+      lockDurationMs: 60_000,
       run: async ({ buildId, attempt }, signal) => {
         await stage.repository.claim(buildId, attempt, at)
         started.resolve(undefined)
@@ -200,5 +202,33 @@ describe('BuildWorker', () => {
     assert.ok((await lost.promise) instanceof JobLost)
     assert.equal((await end(build)).state, 'succeeded')
     assert.ok(errors.some((message) => message.includes('could not renew lock')))
+  })
+
+  it('stops its own first run of a build that it is given again', async () => {
+    const build = await submit()
+    const reasons: unknown[] = []
+    const restarted = Promise.withResolvers<undefined>()
+    await using _worker = work({
+      lockDurationMs: 1000,
+      maxLostWorkers: 5,
+      run: async (job, signal) => {
+        if (signal.aborted || reasons.length > 0) return runToSuccess(job)
+        reasons.push(undefined)
+        // As if the process had been starved: the lock is gone and the job waits again.
+        const key = 'edgesmith:queue:builds'
+        await stage.redis.del(`${key}:${build.id}-1:lock`)
+        await stage.redis.lrem(`${key}:active`, 0, `${build.id}-1`)
+        await stage.redis.lpush(`${key}:wait`, `${build.id}-1`)
+        await stage.redis.zadd(`${key}:marker`, 0, '0')
+        await once(signal, 'abort')
+        reasons.push(signal.reason)
+        restarted.resolve(undefined)
+        return 'done'
+      },
+      onError: () => undefined,
+    })
+    await restarted.promise
+    assert.ok(reasons[1] instanceof JobLost)
+    assert.equal((await end(build)).state, 'succeeded')
   })
 })
