@@ -13,10 +13,12 @@ const evidence = {
   git: 'git',
   'golang-go': 'go',
   mmdebstrap: 'mmdebstrap',
+  openssl: 'openssl',
   ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
   'qemu-system-x86': 'qemu-system-x86_64',
   'redis-server': 'redis-server',
   xorriso: 'xorriso',
+  zstd: 'zstd',
 } as const satisfies Record<string, string>
 
 export type DebianPackage = keyof typeof evidence
@@ -28,6 +30,7 @@ export const neededBy = {
   fixture: ['curl', 'docker-registry', 'mmdebstrap', 'xorriso'],
   minio: ['golang-go'],
   boot: ['ovmf', 'qemu-system-x86'],
+  testFiles: ['openssl', 'zstd'],
 } as const satisfies Record<string, readonly DebianPackage[]>
 
 /** Packages are missing and cannot be installed; the message has the command that does it. */
