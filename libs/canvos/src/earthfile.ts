@@ -77,22 +77,6 @@ function unquoted(written: string): string {
   return quoted?.[2] ?? written.replace(/[ \t]+#.*$/, '').trim()
 }
 
-/** The `VERSION` line of an Earthfile; undefined when it has none. */
-export function earthfileVersion(earthfile: string): { version: string; features: string[] } | undefined {
-  const match = /^VERSION((?:[ \t]+--\S+)*)[ \t]+(\d+\.\d+)/.exec(logicalLines(earthfile)[0] ?? '')
-  const version = match?.[2]
-  return version === undefined
-    ? undefined
-    : {
-        version,
-        features:
-          match?.[1]
-            ?.trim()
-            .split(/[ \t]+/)
-            .filter(Boolean) ?? [],
-      }
-}
-
 /** True when an Earthfile has a target of that name, given with or without its `+`. */
 export function hasTarget(earthfile: string, name: string): boolean {
   const wanted = name.replace(/^\+/, '')

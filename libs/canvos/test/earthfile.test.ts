@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { declaredArguments, earthfileVersion, hasTarget } from '../src/earthfile.ts'
+import { declaredArguments, hasTarget } from '../src/earthfile.ts'
 import { releaseArguments } from '../src/release-arguments.ts'
 
 const earthfile06 = `VERSION --arg-scope-and-set --shell-out-anywhere 0.6
@@ -90,17 +90,6 @@ describe('declaredArguments', () => {
 
   it('finds nothing in an empty file', () => {
     assert.deepEqual(declaredArguments(''), [])
-  })
-})
-
-describe('earthfileVersion', () => {
-  it('reads the version and its feature flags', () => {
-    assert.deepEqual(earthfileVersion(earthfile06), {
-      version: '0.6',
-      features: ['--arg-scope-and-set', '--shell-out-anywhere'],
-    })
-    assert.deepEqual(earthfileVersion(earthfile08), { version: '0.8', features: [] })
-    assert.equal(earthfileVersion('FROM alpine\n'), undefined)
   })
 })
 

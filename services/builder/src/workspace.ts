@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { pipeline, type Readable } from 'node:stream'
-import { writeArgFile } from '@edgesmith/canvos/arg-file'
+import { argFilePath, writeArgFile } from '@edgesmith/canvos/arg-file'
 import { isoPathOf, type IsoPath } from '@edgesmith/canvos/iso-path'
 import { UnknownTagError, type Mirror } from '@edgesmith/canvos/mirror'
 import { layoutInputs, type LaidFile, type WorkspaceInput } from '@edgesmith/canvos/workspace'
@@ -73,7 +73,7 @@ export async function* workspaceEntries(
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
-  yield { type: 'file', path: '.arg', mode: 0o644, body: writeArgFile(layout.arguments) }
+  yield { type: 'file', path: argFilePath, mode: 0o644, body: writeArgFile(layout.arguments) }
   for (const parent of new Set(layout.files.map(({ path }) => posix.dirname(path)))) {
     if (parent !== '.') yield { type: 'directory', path: parent, mode: 0o755 }
   }
