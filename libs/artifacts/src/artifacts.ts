@@ -1,11 +1,30 @@
+import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { Artifact } from '@edgesmith/contract/artifact'
-import type { ArtifactId, BuildId, FileName } from '@edgesmith/contract/identifiers'
+import { ArtifactId, type BuildId, type FileName } from '@edgesmith/contract/identifiers'
+import { Manifest, manifestId, objectManifest } from '@edgesmith/manifest/manifest'
 import { DigestStream, putThrough } from '@edgesmith/store/digest-stream'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
-import type { ByteRange, ObjectStore } from '@edgesmith/store/object-store'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { Type, type Static } from 'typebox'
 import { v7 as uuidv7, validate as isUuid } from 'uuid'
 import { mediaTypeOf } from './media-type.ts'
+
+/** Where the bytes of an artifact come from. */
+const ArtifactContent = Type.Union([
+  Type.Object({ kind: Type.Literal('manifest'), manifest: Manifest }, { additionalProperties: false }),
+  /** The text of `sha256sum` for another artifact. */
+  Type.Object({ kind: Type.Literal('checksum'), of: ArtifactId }, { additionalProperties: false }),
+])
+
+/** An artifact as it is recorded in the store. */
+export const StoredArtifact = Type.Object(
+  { artifact: Artifact, content: ArtifactContent },
+  { additionalProperties: false },
+)
+
+export type ArtifactContent = Static<typeof ArtifactContent>
+export type StoredArtifact = Static<typeof StoredArtifact>
 
 export type NewArtifact = {
   buildId: BuildId
@@ -26,17 +45,20 @@ export async function publishArtifact(store: ObjectStore, artifact: NewArtifact)
   const id = uuidv7()
   const through = new DigestStream()
   await putThrough(store, dataKey(id), { source, through }, { contentType: mediaType, signal })
+  const sha256 = through.digest()
   const record: Artifact = {
     id,
     buildId,
     name,
     size: through.size,
-    sha256: through.digest(),
+    sha256,
+    etag: sha256,
     mediaType,
     createdAt: new Date().toISOString(),
   }
+  const manifest = objectManifest(dataKey(id), through.size)
   try {
-    await writeJson(store, recordKey(id), record)
+    await writeRecord(store, { artifact: record, content: { kind: 'manifest', manifest } })
   } catch (error) {
     await store.remove(dataKey(id))
     throw error
@@ -44,31 +66,83 @@ export async function publishArtifact(store: ObjectStore, artifact: NewArtifact)
   return record
 }
 
-/** Looks an artifact up; undefined for an id that names none, whatever it is made of. */
-export async function findArtifact(store: ObjectStore, id: ArtifactId): Promise<Artifact | undefined> {
-  return isUuid(id) ? readJson(store, recordKey(id), Artifact) : undefined
+export type NewImage = {
+  buildId: BuildId
+  name: FileName
+  manifest: Manifest
+  /** SHA-256 of the image, lowercase hex, where it is known. */
+  sha256?: string | undefined
+  /** A new one when left out. */
+  id?: ArtifactId
 }
 
-/** Removes an artifact; one that isn't there is no error. */
+/** Records an image whose bytes are in the store already, as the extents of a manifest. */
+export async function recordImage(store: ObjectStore, image: NewImage): Promise<Artifact> {
+  const record = describeImage(image)
+  await writeRecord(store, { artifact: record, content: { kind: 'manifest', manifest: image.manifest } })
+  return record
+}
+
+/** The artifact that `recordImage` records. */
+export function describeImage({ buildId, name, manifest, sha256, id = uuidv7() }: NewImage): Artifact {
+  return {
+    id,
+    buildId,
+    name,
+    size: manifest.size,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    etag: sha256 ?? manifestId(manifest),
+    mediaType: mediaTypeOf(name),
+    createdAt: new Date().toISOString(),
+  }
+}
+
+/**
+ * Records `<name>.sha256`, the line that `sha256sum` writes of an image, as CanvOS leaves it beside an ISO
+ * (`+build-iso` in its Earthfile). Its bytes are made when they are asked for.
+ */
+export async function recordChecksum(store: ObjectStore, image: Artifact): Promise<Artifact> {
+  const name = `${image.name}.sha256`
+  const record: Artifact = {
+    id: uuidv7(),
+    buildId: image.buildId,
+    name,
+    size: checksumLine('0'.repeat(64), image.name).length,
+    etag: createHash('sha256').update(`checksum of ${image.id}`).digest('hex'),
+    mediaType: mediaTypeOf(name),
+    createdAt: image.createdAt,
+  }
+  await writeRecord(store, { artifact: record, content: { kind: 'checksum', of: image.id } })
+  return record
+}
+
+/** What `sha256sum` writes of a file. */
+export function checksumLine(sha256: string, fileName: string): string {
+  return `${sha256}  ${fileName}\n`
+}
+
+/** Looks an artifact up; undefined for an id that names none, whatever it is made of. */
+export async function findArtifact(store: ObjectStore, id: ArtifactId): Promise<StoredArtifact | undefined> {
+  return isUuid(id) ? readJson(store, recordKey(id), StoredArtifact) : undefined
+}
+
+/** Removes an artifact, and the bytes that are its alone; one that isn't there is no error. */
 export async function removeArtifact(store: ObjectStore, id: ArtifactId): Promise<void> {
   if (!isUuid(id)) return
   await store.remove(recordKey(id))
   await store.remove(dataKey(id))
 }
 
-/** Opens an artifact, or a range of it, for reading. Throws `NoSuchObject` when it was removed. */
-export async function openArtifact(
-  store: ObjectStore,
-  artifact: Artifact,
-  range?: ByteRange,
-): Promise<Readable> {
-  return store.get(dataKey(artifact.id), range)
-}
-
-function dataKey(id: ArtifactId): string {
+/** Key of the object with the bytes that are an artifact's alone: those of a file, or what a stamp replaced. */
+export function dataKey(id: ArtifactId): string {
   return `artifacts/${id}/data`
 }
 
-function recordKey(id: ArtifactId): string {
+/** Key of an artifact's record. */
+export function recordKey(id: ArtifactId): string {
   return `artifacts/${id}/artifact.json`
+}
+
+async function writeRecord(store: ObjectStore, record: StoredArtifact): Promise<void> {
+  await writeJson(store, recordKey(record.artifact.id), record)
 }

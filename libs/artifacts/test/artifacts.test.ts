@@ -10,7 +10,7 @@ import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { NoSuchObject } from '@edgesmith/store/object-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { version } from 'uuid'
-import { findArtifact, openArtifact, publishArtifact, removeArtifact } from '../src/artifacts.ts'
+import { dataKey, findArtifact, publishArtifact, removeArtifact } from '../src/artifacts.ts'
 
 const buildId = '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'
 const content = Buffer.alloc(300_000, 'installer')
@@ -43,10 +43,10 @@ describe('artifacts', () => {
       },
     )
     assert.equal(version(artifact.id), 7)
-    assert.deepEqual(await findArtifact(store, artifact.id), artifact)
-    assert.deepEqual(await buffer(await openArtifact(store, artifact)), content)
+    assert.deepEqual((await findArtifact(store, artifact.id))?.artifact, artifact)
+    assert.deepEqual(await buffer(await store.get(dataKey(artifact.id))), content)
     assert.deepEqual(
-      await buffer(await openArtifact(store, artifact, { offset: 1000, length: 20 })),
+      await buffer(await store.get(dataKey(artifact.id), { offset: 1000, length: 20 })),
       content.subarray(1000, 1020),
     )
   })
@@ -54,7 +54,7 @@ describe('artifacts', () => {
   it('publishes an empty file', async () => {
     const artifact = await publishArtifact(store, { buildId, name: 'empty.txt', source: streamOf() })
     assert.equal(artifact.size, 0)
-    assert.deepEqual(await findArtifact(store, artifact.id), artifact)
+    assert.deepEqual((await findArtifact(store, artifact.id))?.artifact, artifact)
   })
 
   it('keeps artifacts of one name apart', async () => {
@@ -62,7 +62,7 @@ describe('artifacts', () => {
     assert.notEqual(first.id, second.id)
     await removeArtifact(store, first.id)
     assert.equal(await findArtifact(store, first.id), undefined)
-    assert.deepEqual(await findArtifact(store, second.id), second)
+    assert.deepEqual((await findArtifact(store, second.id))?.artifact, second)
   })
 
   it('cannot be found before all of it is stored', async () => {
@@ -114,7 +114,7 @@ describe('artifacts', () => {
     await removeArtifact(store, artifact.id)
     await removeArtifact(store, artifact.id)
     assert.deepEqual(await Array.fromAsync(store.list('')), [])
-    await assert.rejects(openArtifact(store, artifact), NoSuchObject)
+    await assert.rejects(store.get(dataKey(artifact.id)), NoSuchObject)
   })
 
   it('finds nothing under what is no id', async () => {

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { ArtifactId, BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
+import { ArtifactId, BuildId, FileName, Timestamp } from './identifiers.ts'
 
 /** An artifact as examples show it. */
 export const artifactExample = {
@@ -8,6 +8,7 @@ export const artifactExample = {
   name: 'palette-edge-installer.iso',
   size: 1073741824,
   sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  etag: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
   mediaType: 'application/x-iso9660-image',
   createdAt: '2026-03-14T09:41:07.114Z',
 }
@@ -19,7 +20,17 @@ export const Artifact = Type.Object(
     buildId: BuildId,
     name: FileName,
     size: Type.Integer({ minimum: 0, description: 'Size in bytes.' }),
-    sha256: Sha256Hex,
+    sha256: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{64}$',
+        description:
+          'SHA-256 of the bytes, lowercase hex. Of an ISO that was stamped or composed it is computed when it is first asked for, with `GET /v1/artifacts/{id}/checksum`; until then it is left out.',
+      }),
+    ),
+    etag: Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      description: 'Strong entity tag of the bytes: it never names two different contents.',
+    }),
     mediaType: Type.String({ examples: ['application/x-iso9660-image'] }),
     createdAt: Timestamp,
   },

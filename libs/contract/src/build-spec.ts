@@ -84,6 +84,12 @@ export const BuildSpec = Type.Object(
     ),
     inputs: Type.Optional(BuildInputs),
     labels: Type.Optional(Labels),
+    cache: Type.Optional(
+      Type.Enum(['use', 'bypass'], {
+        description:
+          '`use`, the default, answers from what earlier builds left where that is the same; `bypass` runs Earthly in any case.',
+      }),
+    ),
     timeoutSeconds: Type.Optional(
       Type.Integer({
         minimum: 1,

@@ -10,6 +10,21 @@ export const BuildState = Type.Enum(['queued', 'running', 'succeeded', 'failed',
   description: 'State of the build; `succeeded`, `failed`, `canceled` and `timed-out` are ends.',
 })
 
+/** The ways to an ISO, the service's choice. */
+export const BuildRoad = Type.Enum(['build', 'compose', 'stamp'], {
+  description:
+    'How the ISO was made: `build` ran Earthly, `compose` laid other files around the root file system of an earlier build, `stamp` put other user-data into an image of an earlier build.',
+})
+
+/** An image that a build started from, as its registry resolved it. */
+export const ResolvedImage = Type.Object(
+  {
+    reference: Type.String({ examples: ['us-docker.pkg.dev/palette-images/edge/kairos-ubuntu:22.04'] }),
+    digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$', description: 'Digest of its manifest.' }),
+  },
+  { title: 'ResolvedImage', additionalProperties: false },
+)
+
 /** Why a build ended without success: the codes of a failure's `type`. */
 export const failures = {
   'target-failed': 'A target of the Earthfile failed',
@@ -140,6 +155,29 @@ export const Build = Type.Object(
     startedAt: Type.Optional(Timestamp),
     endedAt: Type.Optional(Timestamp),
     progress: Type.Optional(BuildProgress),
+    road: Type.Optional(BuildRoad),
+    key: Type.Optional(
+      Type.String({
+        pattern: '^[0-9a-f]{64}$',
+        description:
+          'Identity of the ISO: a hash of everything that changes its bytes. Builds with equal keys have equal ISOs.',
+      }),
+    ),
+    baseBuildId: Type.Optional(
+      Type.String({
+        format: 'uuid',
+        description: 'The build that ran Earthly for this one, where it was not this one itself.',
+      }),
+    ),
+    images: Type.Optional(
+      Type.Array(ResolvedImage, { description: 'The images that the build pulled, as they were resolved.' }),
+    ),
+    fleet: Type.Optional(
+      Type.Object(
+        { id: Type.String({ format: 'uuid' }), site: Type.String() },
+        { additionalProperties: false, description: 'The fleet, and the site of it, that the build is for.' },
+      ),
+    ),
     artifacts: Type.Array(Artifact),
     diagnostics: Type.Array(Diagnostic, { description: 'Warnings and hints about the inputs.' }),
     proof: Type.Optional(BuildProof),
@@ -184,6 +222,8 @@ export const ArtifactList = Type.Object(
 )
 
 export type Build = Static<typeof Build>
+export type BuildRoad = Static<typeof BuildRoad>
+export type ResolvedImage = Static<typeof ResolvedImage>
 export type BuildState = Static<typeof BuildState>
 export type BuildProof = Static<typeof BuildProof>
 export type BuildFailure = Static<typeof BuildFailure>

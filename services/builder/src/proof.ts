@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { openArtifact } from '@edgesmith/artifacts/artifacts'
+import { dataKey } from '@edgesmith/artifacts/artifacts'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import type { BuildProof } from '@edgesmith/contract/build'
 import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
 import { readVolumes } from '@edgesmith/iso/volume'
+import { ImageReader } from '@edgesmith/manifest/image-reader'
+import { objectManifest } from '@edgesmith/manifest/manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { BuildFault } from './build-fault.ts'
-import { ObjectReader } from './object-reader.ts'
 import type { LaidInput } from './workspace.ts'
 
 /**
@@ -49,7 +50,7 @@ export async function proveInputs(
 }
 
 async function listFiles(store: ObjectStore, iso: Artifact): Promise<Map<string, TreeEntry>> {
-  const reader = new ObjectReader(iso.size, (range) => openArtifact(store, iso, range))
+  const reader = new ImageReader(store, objectManifest(dataKey(iso.id), iso.size))
   const { primary } = await readVolumes(reader)
   const files = new Map<string, TreeEntry>()
   for await (const entry of walkTree(reader, primary)) {
@@ -80,7 +81,7 @@ async function digestOf(
   let size = 0
   for (const { offset, length } of entries.flatMap((entry) => entry.extents)) {
     if (length === 0) continue
-    for await (const chunk of (await openArtifact(store, iso, { offset, length })) as AsyncIterable<Buffer>) {
+    for await (const chunk of (await store.get(dataKey(iso.id), { offset, length })) as AsyncIterable<Buffer>) {
       hash.update(chunk)
       size += chunk.length
     }

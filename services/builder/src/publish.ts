@@ -1,16 +1,17 @@
 import { posix } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { openArtifact, publishArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
+import { dataKey, publishArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build, BuildProof } from '@edgesmith/contract/build'
 import { FileName } from '@edgesmith/contract/identifiers'
 import type { TakenEntry } from '@edgesmith/engine/archive'
 import { dockerStatus } from '@edgesmith/engine/docker'
 import { checkIso } from '@edgesmith/iso/check'
+import { ImageReader } from '@edgesmith/manifest/image-reader'
+import { objectManifest } from '@edgesmith/manifest/manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Value } from 'typebox/value'
 import { BuildFault } from './build-fault.ts'
-import { ObjectReader } from './object-reader.ts'
 import { proveInputs } from './proof.ts'
 import type { LaidInput } from './workspace.ts'
 
@@ -100,7 +101,7 @@ async function checkSums(store: ObjectStore, artifacts: readonly Artifact[]): Pr
   for (const sums of artifacts) {
     const summed = artifacts.find(({ name }) => `${name}.sha256` === sums.name)
     if (summed === undefined) continue
-    const content = await text(await openArtifact(store, sums, { offset: 0, length: checksumFileLimit }))
+    const content = await text(await store.get(dataKey(sums.id), { offset: 0, length: checksumFileLimit }))
     const written = /^\\?([0-9a-f]{64})(?:\s|$)/i.exec(content)?.[1]?.toLowerCase()
     if (written === summed.sha256) continue
     throw new BuildFault(
@@ -112,7 +113,7 @@ async function checkSums(store: ObjectStore, artifacts: readonly Artifact[]): Pr
 
 async function checkImage(store: ObjectStore, artifact: Artifact): Promise<void> {
   const { faults } = await checkIso(
-    new ObjectReader(artifact.size, (range) => openArtifact(store, artifact, range)),
+    new ImageReader(store, objectManifest(dataKey(artifact.id), artifact.size)),
   )
   if (faults.length === 0) return
   throw new BuildFault('invalid-iso', `${artifact.name}: ${faults.map(({ message }) => message).join(' ')}`)

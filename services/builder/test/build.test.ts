@@ -3,10 +3,11 @@ import { randomUUID } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { openArtifact } from '@edgesmith/artifacts/artifacts'
+import { dataKey } from '@edgesmith/artifacts/artifacts'
 import { walkTree } from '@edgesmith/iso/tree'
 import { readVolumes } from '@edgesmith/iso/volume'
-import { ObjectReader } from '../src/object-reader.ts'
+import { ImageReader } from '@edgesmith/manifest/image-reader'
+import { objectManifest } from '@edgesmith/manifest/manifest'
 import { startBuilder } from '../src/service.ts'
 import { fixtureTag, Harness } from './harness.ts'
 
@@ -34,7 +35,7 @@ describe('A builder', () => {
     const iso = build.artifacts.find(({ name }) => name === 'test-installer.iso')
     const sums = build.artifacts.find(({ name }) => name === 'test-installer.iso.sha256')
     assert.ok(iso !== undefined && sums !== undefined)
-    assert.match(await text(await openArtifact(harness.store, sums)), new RegExp(`^${iso.sha256}`))
+    assert.match(await text(await harness.store.get(dataKey(sums.id))), new RegExp(`^${iso.sha256}`))
     assert.ok((build.progress?.steps ?? 0) > 5)
     assert.ok((build.progress?.targetsSeen ?? 0) > 2)
     assert.deepEqual(await harness.leftovers({ buildId: id }), [])
@@ -75,7 +76,7 @@ describe('A builder', () => {
     assert.equal(build.state, 'succeeded', JSON.stringify(build.failure, null, 1))
     const iso = build.artifacts.find(({ name }) => name === 'with-inputs.iso')
     assert.ok(iso !== undefined)
-    const image = new ObjectReader(iso.size, (range) => openArtifact(harness.store, iso, range))
+    const image = new ImageReader(harness.store, objectManifest(dataKey(iso.id), iso.size))
     const files = new Map<string, string>()
     for await (const { type, path, extents } of walkTree(image, (await readVolumes(image)).primary)) {
       const [extent] = extents

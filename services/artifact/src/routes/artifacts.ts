@@ -16,7 +16,7 @@ export function artifactRoutes(app: App, { config, store, publicUrl }: ArtifactC
   const onRequest = requireBearerToken(config.apiTokens)
 
   async function getArtifact(id: string): Promise<Artifact> {
-    const artifact = await findArtifact(store, id)
+    const artifact = (await findArtifact(store, id))?.artifact
     if (artifact === undefined) throw new ProblemError('artifact-not-found', `There is no artifact ${id}.`)
     return artifact
   }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { findArtifact, openArtifact } from '@edgesmith/artifacts/artifacts'
+import { dataKey, findArtifact } from '@edgesmith/artifacts/artifacts'
 import { verifyDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
@@ -105,7 +105,7 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
         now: new Date(),
       }),
     )
-    const artifact = await findArtifact(store, id)
+    const artifact = (await findArtifact(store, id))?.artifact
     if (artifact?.name !== name)
       throw new ProblemError('artifact-not-found', `There is no artifact ${id} any more.`)
     return artifact
@@ -124,7 +124,7 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
       'cache-control': 'private, no-transform',
       'content-type': artifact.mediaType,
       'content-disposition': `attachment; filename="${artifact.name}"`,
-      'repr-digest': `sha-256=:${Buffer.from(artifact.sha256, 'hex').toString('base64')}:`,
+      'repr-digest': `sha-256=:${Buffer.from(artifact.etag, 'hex').toString('base64')}:`,
     })
     if (hasETag(request.headers['if-none-match'], etag)) return reply.code(304).send()
     const ifRange = request.headers['if-range']
@@ -139,7 +139,7 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
     }
     reply.header('content-length', range?.length ?? artifact.size)
     if (request.method === 'HEAD' || artifact.size === 0) return reply.send('')
-    return reply.send(await openArtifact(store, artifact, range))
+    return reply.send(await store.get(dataKey(artifact.id), range))
   }
 }
 

@@ -1,7 +1,8 @@
 import { buffer } from 'node:stream/consumers'
 import type { RandomAccess } from '@edgesmith/iso/random-access'
-import type { ByteRange } from '@edgesmith/store/object-store'
-import type { Readable } from 'node:stream'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { Manifest } from './manifest.ts'
+import { openManifest } from './open-manifest.ts'
 
 /** Bytes that one request to the store reads. */
 const blockSize = 256 * 1024
@@ -9,17 +10,19 @@ const blockSize = 256 * 1024
 const maxBlocks = 32
 
 /**
- * Reads an object of the store at any offset. Reads are done in blocks, the last few of which are
+ * Reads an image of the store at any offset. Reads are done in blocks, the last few of which are
  * kept: the structures of an image lie close together.
  */
-export class ObjectReader implements RandomAccess {
+export class ImageReader implements RandomAccess {
   readonly size: number
-  readonly #open: (range: Required<ByteRange>) => Promise<Readable>
+  readonly #store: ObjectStore
+  readonly #manifest: Manifest
   readonly #blocks = new Map<number, Buffer>()
 
-  constructor(size: number, open: (range: Required<ByteRange>) => Promise<Readable>) {
-    this.size = size
-    this.#open = open
+  constructor(store: ObjectStore, manifest: Manifest) {
+    this.size = manifest.size
+    this.#store = store
+    this.#manifest = manifest
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
@@ -40,7 +43,9 @@ export class ObjectReader implements RandomAccess {
   async #block(index: number): Promise<Buffer> {
     const kept = this.#blocks.get(index)
     if (kept !== undefined) return kept
-    const block = await buffer(await this.#open({ offset: index * blockSize, length: blockSize }))
+    const offset = index * blockSize
+    const length = Math.min(blockSize, this.size - offset)
+    const block = await buffer(openManifest(this.#store, this.#manifest, { offset, length }))
     const [oldest] = this.#blocks.keys()
     if (oldest !== undefined && this.#blocks.size >= maxBlocks) this.#blocks.delete(oldest)
     this.#blocks.set(index, block)
