@@ -1,3 +1,5 @@
+import type { Mirror, ReleaseFile } from './mirror.ts'
+
 /**
  * What CanvOS's Earthfile says about itself. Reads as much of the language (VERSION 0.6 to 0.8) as that
  * takes; the build alone decides whether the rest is right.
@@ -12,6 +14,14 @@ export type DeclaredArgument = {
   conditional: boolean
   /** True for `ARG --global` (VERSION 0.7 and later); before 0.7 all of them are global. */
   global: boolean
+}
+
+/** What an Earthfile says about itself. */
+export type Earthfile = {
+  /** The arguments it declares before its first target, as `declaredArguments` lists them. */
+  declared: readonly DeclaredArgument[]
+  /** The names of its targets and user-defined commands, without `+`. */
+  targets: ReadonlySet<string>
 }
 
 type Statement = { text: string; depth: number }
@@ -77,8 +87,18 @@ function unquoted(written: string): string {
   return quoted?.[2] ?? written.replace(/[ \t]+#.*$/, '').trim()
 }
 
-/** True when an Earthfile has a target of that name, given with or without its `+`. */
-export function hasTarget(earthfile: string, name: string): boolean {
-  const wanted = name.replace(/^\+/, '')
-  return logicalLines(earthfile).some((line) => targetLine.exec(line)?.[1] === wanted)
+/** Reads an Earthfile; throws for none. */
+export function parseEarthfile(text: string): Earthfile {
+  const targets = logicalLines(text).flatMap((line) => targetLine.exec(line)?.[1] ?? [])
+  return { declared: declaredArguments(text), targets: new Set(targets) }
+}
+
+const file: ReleaseFile<Earthfile> = { path: 'Earthfile', parse: parseEarthfile }
+
+/** Reads the Earthfile of a tag; undefined when the tag isn't there, or has none. */
+export async function readEarthfile(
+  mirror: Pick<Mirror, 'readParsed'>,
+  tag: string,
+): Promise<Earthfile | undefined> {
+  return mirror.readParsed(tag, file)
 }

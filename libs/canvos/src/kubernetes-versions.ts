@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { Value } from 'typebox/value'
-import type { Mirror } from './mirror.ts'
+import type { Mirror, ReleaseFile } from './mirror.ts'
 
 /** The Kubernetes versions of a CanvOS tag by distribution, in the order CanvOS lists them. */
 export type KubernetesVersions = Record<string, string[]>
@@ -8,7 +8,14 @@ export type KubernetesVersions = Record<string, string[]>
 const KubernetesVersionsFile = Type.Record(Type.String(), Type.Array(Type.String()))
 
 /** Where CanvOS keeps them from v4.4.12 on; before, they are spread over the Earthfile's targets. */
-const file = 'k8s_version.json'
+const file: ReleaseFile<KubernetesVersions> = {
+  path: 'k8s_version.json',
+  parse: (text, tag) => {
+    const content: unknown = JSON.parse(text)
+    if (Value.Check(KubernetesVersionsFile, content)) return content
+    throw new Error(`${file.path} of CanvOS ${tag} is not a list of versions for each distribution`)
+  },
+}
 
 /**
  * Reads the Kubernetes versions that provider images of a tag can be built for.
@@ -17,13 +24,8 @@ const file = 'k8s_version.json'
  * @throws when the file is not what CanvOS documents: distributions with a list of versions each.
  */
 export async function readKubernetesVersions(
-  mirror: Pick<Mirror, 'readFile'>,
+  mirror: Pick<Mirror, 'readParsed'>,
   tag: string,
-): Promise<KubernetesVersions | undefined> {
-  const text = await mirror.readFile(tag, file)
-  if (text === undefined) return undefined
-  const content: unknown = JSON.parse(text)
-  if (!Value.Check(KubernetesVersionsFile, content))
-    throw new Error(`${file} of CanvOS ${tag} is not a list of versions for each distribution`)
-  return content
+): Promise<Readonly<KubernetesVersions> | undefined> {
+  return mirror.readParsed(tag, file)
 }

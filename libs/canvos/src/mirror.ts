@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { glob, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -36,12 +37,21 @@ export type Freshness = {
 
 export type ResolvedTag = { tag: string; commit: string }
 
+/** A file of CanvOS, and what its text means. */
+export type ReleaseFile<Content> = {
+  /** Relative to the root of CanvOS. */
+  path: string
+  /** Pure; throws where the file is not what CanvOS documents. The tag is for the message alone. */
+  parse: (text: string, tag: string) => Content
+}
+
 /** The mirror has no such tag. */
 export class UnknownTagError extends Error {
   override name = 'UnknownTagError'
 }
 
 const LastRefresh = Type.Object({ repository: Type.String(), refreshedAt: Type.Number() })
+type LastRefresh = Static<typeof LastRefresh>
 
 const stateFile = 'edgesmith-refresh.json'
 const lockName = 'edgesmith-refresh.flock'
@@ -62,6 +72,7 @@ export class Mirror {
   readonly #options: MirrorOptions
   #fetching: Promise<Freshness> | undefined
   #failure: { at: number; reason: string } | undefined
+  #state: { version: string; last: LastRefresh | undefined } | undefined
   #answers: { refreshedAt: number | undefined; known: Map<string, unknown> } = {
     refreshedAt: undefined,
     known: new Map(),
@@ -143,6 +154,20 @@ export class Mirror {
   }
 
   /**
+   * What a file says at a tag; undefined when the tag or the file isn't there. It is parsed once between
+   * two fetches: what is answered belongs to all who ask, who must not change it.
+   */
+  async readParsed<Content>(
+    tag: string,
+    { path: file, parse }: ReleaseFile<Content>,
+  ): Promise<Readonly<Content> | undefined> {
+    return this.#remember(`parsed ${tag} ${file}`, async () => {
+      const text = await this.readFile(tag, file)
+      return text === undefined ? undefined : parse(text, tag)
+    })
+  }
+
+  /**
    * Makes an unmodified working tree of a tag, a git repository of its own that holds that one commit.
    *
    * @param directory Where to; must not exist or be empty.
@@ -217,14 +242,20 @@ export class Mirror {
   }
 
   /** The last fetch from this very repository; one from another repository does not count. */
-  async #lastRefresh(): Promise<Static<typeof LastRefresh> | undefined> {
-    let text: string
-    try {
-      text = await readFile(path.join(this.#directory, stateFile), 'utf8')
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-      throw error
+  async #lastRefresh(): Promise<LastRefresh | undefined> {
+    const file = path.join(this.#directory, stateFile)
+    // Asked several times for each request: the thread pool would take far longer than the look itself.
+    const found = statSync(file, { bigint: true, throwIfNoEntry: false })
+    if (found === undefined) return undefined
+    // Every fetch puts a new file in the place of the old one.
+    const version = `${found.ino} ${found.mtimeNs}`
+    if (this.#state?.version !== version) {
+      this.#state = { version, last: this.#parseState(await readFile(file, 'utf8')) }
     }
+    return this.#state.last
+  }
+
+  #parseState(text: string): LastRefresh | undefined {
     const state: unknown = JSON.parse(text)
     return Value.Check(LastRefresh, state) && state.repository === this.#repositoryDigest()
       ? state

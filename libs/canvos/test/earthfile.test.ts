@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { declaredArguments, hasTarget } from '../src/earthfile.ts'
+import { declaredArguments, parseEarthfile } from '../src/earthfile.ts'
 import { releaseArguments } from '../src/release-arguments.ts'
 
 const earthfile06 = `VERSION --arg-scope-and-set --shell-out-anywhere 0.6
@@ -93,13 +93,62 @@ describe('declaredArguments', () => {
   })
 })
 
-describe('hasTarget', () => {
+describe('An Earthfile of VERSION 0.8', () => {
+  const parsed = parseEarthfile(`VERSION --try --raw-output 0.8
+PROJECT example/canvos
+IMPORT ./lib AS lib
+ARG --global ARCH=amd64
+ARG --global --required OS_DISTRIBUTION
+ARG --global PE_VERSION = "v5.0.0" # what is built
+ARG BASE_ONLY=1
+LET registry = registry.example.com
+SET registry = other.example.com
+IF [ "$ARCH" = "arm64" ]
+    ARG --global OS_VERSION=24.04
+ELSE
+    ARG --global OS_VERSION=22.04
+END
+TRY
+    RUN true
+FINALLY
+    SAVE ARTIFACT log AS LOCAL log
+END
+ARG --global AFTER_BLOCKS
+
+build-all-images:
+    ARG --global NOT_GLOBAL=1
+    BUILD --pass-args +iso
+iso:
+    DO lib+COPY --from=+base
+    WAIT
+        BUILD +other
+    END
+UPDATE:
+    FUNCTION
+    ARG IN_FUNCTION
+`)
+
+  it('declares its global arguments, those after its blocks too', () => {
+    assert.deepEqual(parsed.declared, [
+      { name: 'ARCH', default: 'amd64', conditional: false, global: true },
+      { name: 'OS_DISTRIBUTION', conditional: false, global: true },
+      { name: 'PE_VERSION', default: 'v5.0.0', conditional: false, global: true },
+      { name: 'BASE_ONLY', default: '1', conditional: false, global: false },
+      { name: 'OS_VERSION', default: '24.04', conditional: true, global: true },
+      { name: 'OS_VERSION', default: '22.04', conditional: true, global: true },
+      { name: 'AFTER_BLOCKS', conditional: false, global: true },
+    ])
+  })
+
+  it('has its targets and functions', () => {
+    assert.deepEqual(parsed.targets, new Set(['build-all-images', 'iso', 'UPDATE']))
+  })
+})
+
+describe('parseEarthfile', () => {
   it('knows targets and commands by their names', () => {
-    for (const name of ['iso', '+iso', 'build-all-images', 'BASE_ALPINE'])
-      assert.ok(hasTarget(earthfile06, name), name)
-    assert.ok(hasTarget(earthfile08, '+test.image'))
-    for (const name of ['is', 'iso-image', 'not-a-target', '+', 'RUN'])
-      assert.ok(!hasTarget(earthfile06, name), name)
+    assert.deepEqual(parseEarthfile(earthfile06).targets, new Set(['build-all-images', 'iso', 'BASE_ALPINE']))
+    assert.deepEqual(parseEarthfile(earthfile08).targets, new Set(['test.image']))
   })
 })
 

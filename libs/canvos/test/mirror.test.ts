@@ -336,6 +336,32 @@ describe('readFile', () => {
   })
 })
 
+describe('readParsed', () => {
+  it('parses a file once between two fetches', async () => {
+    await using at = await scene()
+    await at.source.release('v1.0.0', { a: 'one' })
+    const mirror = at.open()
+    await mirror.refresh(0)
+    const parsed: string[] = []
+    const file = {
+      path: 'a',
+      parse: (text: string, tag: string) => {
+        parsed.push(`${tag} ${text}`)
+        return { text }
+      },
+    }
+    const first = await mirror.readParsed('v1.0.0', file)
+    assert.deepEqual(first, { text: 'one' })
+    assert.equal(await mirror.readParsed('v1.0.0', file), first)
+    await at.source.release('v1.1.0', { a: 'two' })
+    await at.source.git('tag', '--force', 'v1.0.0')
+    await at.open().refresh(0)
+    assert.deepEqual(await mirror.readParsed('v1.0.0', file), { text: 'two' })
+    assert.deepEqual(parsed, ['v1.0.0 one', 'v1.0.0 two'])
+    assert.equal(await mirror.readParsed('v1.0.0', { ...file, path: 'b' }), undefined)
+  })
+})
+
 describe('checkout', () => {
   it('makes an unmodified tree of the tag with a repository of its own', async () => {
     await using at = await scene()

@@ -19,7 +19,9 @@ export async function readSmallFile(
   store: ObjectStore,
   file: StoredFile,
 ): Promise<{ bytes: Buffer; diagnostics: [] } | { bytes: undefined; diagnostics: Diagnostic[] }> {
-  if (file.size <= smallFileLimit) return { bytes: await readRange(store, file), diagnostics: [] }
+  if (file.size <= smallFileLimit) {
+    return { bytes: await readRange(store, file, { length: file.size }), diagnostics: [] }
+  }
   const message = `The file has ${file.size} bytes; ${smallFileLimit} at the most are possible here. Send the right file as "${file.role}".`
   return { bytes: undefined, diagnostics: [finding(file, 'input.too-large', message)] }
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { answerClientError, handleProblems } from './problem-handler.ts'
+import { RequestLog } from './request-log.ts'
 import { compileValidator } from './request-validation.ts'
 
 /** A Fastify app whose routes take their types from TypeBox schemas. */
@@ -46,6 +47,7 @@ export function createApp({
 }: AppOptions): App {
   const app = Fastify({
     loggerInstance: logger,
+    logController: new RequestLog(),
     bodyLimit,
     connectionTimeout: idleTimeoutMs,
     genReqId: () => randomUUID(),

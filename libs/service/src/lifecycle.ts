@@ -37,6 +37,8 @@ export async function runUntilSignal(
       resolve()
     })
   })
+  // Node asks the C library for each variable, and the YAML parser asks for one at every token.
+  process.env = { ...process.env }
   try {
     await using _service = await start()
     await stopped

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
@@ -26,7 +26,10 @@ describe('Inputs that are not laid as they are', () => {
     const inner = zstdCompressSync(randomBytes(5000))
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
     const pem = String(publicKey.export({ type: 'spki', format: 'pem' }))
-    const overlay = { 'overlay/files-iso/made/by/overlay.txt': 'laid over' }
+    const overlay = {
+      'overlay/files-iso/made/by/overlay.txt': 'laid over',
+      'overlay/files/etc/motd': 'in the root file system',
+    }
     const id = await harness.submit({
       arguments: { ISO_NAME: 'laid' },
       inputs: {
@@ -50,5 +53,11 @@ describe('Inputs that are not laid as they are', () => {
     const config = String(await read('/.edge_custom_config.yaml'))
     assert.ok(config.includes(Buffer.from(pem).toString('base64')), config)
     assert.equal(String(await read('/made/by/overlay.txt')), 'laid over')
+    const ofOverlay = ({ pointer }: { pointer: string }) => pointer === '/inputs/overlay'
+    const sha256 = createHash('sha256').update('laid over').digest('hex')
+    assert.deepEqual(build.proof?.inputs.filter(ofOverlay), [
+      { pointer: '/inputs/overlay', paths: ['/made/by/overlay.txt'], sha256, size: 9 },
+    ])
+    assert.equal(build.proof.unproved.filter(ofOverlay).length, 1)
   })
 })

@@ -1,6 +1,6 @@
 import { parseArgFile } from '@edgesmith/canvos/arg-file'
 import { validateArguments } from '@edgesmith/canvos/arguments'
-import { declaredArguments, hasTarget, type DeclaredArgument } from '@edgesmith/canvos/earthfile'
+import { readEarthfile, type DeclaredArgument, type Earthfile } from '@edgesmith/canvos/earthfile'
 import { readKubernetesVersions } from '@edgesmith/canvos/kubernetes-versions'
 import type { Mirror, ResolvedTag } from '@edgesmith/canvos/mirror'
 import { layoutInputs } from '@edgesmith/canvos/workspace'
@@ -28,10 +28,10 @@ export async function validateSubmission(
   diagnostics.push(...argFile.diagnostics)
 
   const described = await withMembers(context.store, inputs)
-  const earthfile = canvos === undefined ? undefined : await context.canvos.readFile(canvos.tag, 'Earthfile')
+  const earthfile = canvos === undefined ? undefined : await readEarthfile(context.canvos, canvos.tag)
   let buildArguments: Record<string, string> = {}
   if (canvos !== undefined && earthfile !== undefined) {
-    const declared = declaredArguments(earthfile)
+    const { declared } = earthfile
     const given = [...argFile.entries.map((entry) => entry.key), ...Object.keys(spec.arguments ?? {})]
     const defaults = defaultArguments(context, declared, given)
     const validated = validateArguments({
@@ -90,10 +90,10 @@ async function resolveRelease(
   spec: BuildSpec,
 ): Promise<{ canvos: ResolvedTag | undefined; diagnostics: Diagnostic[] }> {
   await canvos.refresh(config.canvos.refreshMs)
-  const newest = await newestRelease(canvos)
-  const tag = spec.canvos?.tag ?? newest?.tag
+  const tag = spec.canvos?.tag ?? (await newestRelease(canvos))?.tag
   const resolved = tag === undefined ? undefined : await canvos.resolveTag(tag)
   if (resolved !== undefined) return { canvos: resolved, diagnostics: [] }
+  const newest = await newestRelease(canvos)
   const hint =
     newest === undefined ? 'The repository has no release.' : `The newest release is ${newest.tag}.`
   return {
@@ -140,12 +140,12 @@ async function userDataFaults(
 }
 
 function targetFaults(
-  earthfile: string,
+  { targets }: Earthfile,
   { tag }: ResolvedTag,
   target: keyof typeof earthlyTarget,
 ): Diagnostic[] {
   const name = earthlyTarget[target]
-  if (hasTarget(earthfile, name.slice(1))) return []
+  if (targets.has(name.slice(1))) return []
   return [
     {
       severity: 'error',

@@ -60,10 +60,10 @@ const vmxnet3: FieldRule = {
     'On VMware, with an overlay network or Flannel, a step turns off the UDP tunnel offloads of VMXNET3 adapters.',
   source: sources.overlayNetwork,
   *check(document) {
-    const commands = commandsOf(document)
     const list = ['stylus', 'site', 'network', 'interfaces']
-    for (const [name] of entriesAt(document, list)) {
-      if (!vmwareName.test(name)) continue
+    const names = entriesAt(document, list).flatMap(([name]) => (vmwareName.test(name) ? [name] : []))
+    const commands = names.length === 0 ? [] : commandsOf(document)
+    for (const name of names) {
       const missing = offloads.filter((offload) => !commands.some((command) => command.includes(offload)))
       if (missing.length === 0) continue
       const step = missing.map((offload) => `ethtool --offload ${name} ${offload} off`).join('; ')

@@ -1,4 +1,4 @@
-import { declaredArguments } from '@edgesmith/canvos/earthfile'
+import { readEarthfile } from '@edgesmith/canvos/earthfile'
 import { readKubernetesVersions } from '@edgesmith/canvos/kubernetes-versions'
 import { releaseArguments } from '@edgesmith/canvos/release-arguments'
 import { ProblemError } from '@edgesmith/contract/problem'
@@ -28,8 +28,8 @@ export function canvosRoutes(app: App, { canvos, config }: ValidationContext): v
     { schema: { params: Params, response: { 200: ReleaseArguments } } },
     async ({ params: { tag } }) => {
       await assertRelease(tag)
-      const earthfile = await canvos.readFile(tag, 'Earthfile')
-      return { tag, items: releaseArguments(tag, declaredArguments(earthfile ?? '')) }
+      const earthfile = await readEarthfile(canvos, tag)
+      return { tag, items: releaseArguments(tag, earthfile?.declared ?? []) }
     },
   )
 
