@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 node_package=node-linux-$([ "$(uname -m)" = aarch64 ] && echo arm64 || echo x64)
 suite=${EDGESMITH_IMAGE_SUITE:-bookworm}
-packages=ca-certificates,git,openssh-client,libstdc++6,util-linux
+packages=ca-certificates,git,openssh-client,libstdc++6,util-linux,xorriso
 
 say() { printf 'images: %s\n' "$*" >&2; }
 

@@ -13,10 +13,12 @@ const evidence = {
   git: 'git',
   'golang-go': 'go',
   mmdebstrap: 'mmdebstrap',
+  nginx: 'nginx',
   openssl: 'openssl',
   ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
   'qemu-system-x86': 'qemu-system-x86_64',
   'redis-server': 'redis-server',
+  'squashfs-tools': 'mksquashfs',
   xorriso: 'xorriso',
   zstd: 'zstd',
 } as const satisfies Record<string, string>
@@ -25,12 +27,13 @@ export type DebianPackage = keyof typeof evidence
 
 /** What each part of set-up needs. Installed before any part starts: two apt-get at once would fail. */
 export const neededBy = {
-  standalone: ['git', 'redis-server'],
+  standalone: ['git', 'redis-server', 'xorriso'],
   engineImage: ['golang-go', 'mmdebstrap'],
   fixture: ['curl', 'docker-registry', 'mmdebstrap', 'xorriso'],
   minio: ['golang-go'],
   boot: ['ovmf', 'qemu-system-x86'],
-  testFiles: ['openssl', 'zstd'],
+  testFiles: ['openssl', 'squashfs-tools', 'zstd'],
+  downloadBenchmark: ['curl', 'nginx'],
 } as const satisfies Record<string, readonly DebianPackage[]>
 
 /** Packages are missing and cannot be installed; the message has the command that does it. */

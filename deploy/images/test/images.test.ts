@@ -33,6 +33,13 @@ describe('The images of the services', () => {
     )
   })
 
+  it('have xorriso where images are composed', async () => {
+    const flags = ['--rm', '--read-only', '--cap-drop=ALL', '--network=none']
+    const command = ['run', ...flags, 'edgesmith/builder:test', 'xorriso', '--version']
+    const { stdout } = await execute('docker', command, { env })
+    assert.match(stdout, /^xorriso version {3}: {2}1\.5\./m)
+  })
+
   for (const [service, names] of Object.entries(required)) {
     it(`start the ${service} service, which tells everything that its configuration lacks`, async () => {
       const flags = ['--rm', '--read-only', '--cap-drop=ALL', '--network=none']

@@ -130,12 +130,18 @@ export async function findArtifact(store: ObjectStore, id: ArtifactId): Promise<
 export async function removeArtifact(store: ObjectStore, id: ArtifactId): Promise<void> {
   if (!isUuid(id)) return
   await store.remove(recordKey(id))
+  await store.remove(imageKey(id))
   await store.remove(dataKey(id))
 }
 
 /** Key of the object with the bytes that are an artifact's alone: those of a file, or what a stamp replaced. */
 export function dataKey(id: ArtifactId): string {
   return `artifacts/${id}/data`
+}
+
+/** Key of the object that an artifact's whole image becomes when it is materialized. */
+export function imageKey(id: ArtifactId): string {
+  return `artifacts/${id}/image`
 }
 
 /** Key of an artifact's record. */

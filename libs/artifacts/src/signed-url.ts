@@ -1,62 +1,68 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { DownloadUrl } from '@edgesmith/contract/artifact'
+import type { DownloadUrlId } from '@edgesmith/contract/artifact'
 import type { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
 
-/** What a signature speaks for. `expires` is in seconds since the epoch. */
-type Grant = { artifactId: ArtifactId; name: FileName; expires: number }
+/** What a download URL allows, and all that its signature speaks for. */
+export type DownloadGrant = {
+  readonly artifactId: ArtifactId
+  readonly name: FileName
+  /** `GET` allows HEAD too. */
+  readonly method: 'GET' | 'HEAD'
+  /** Seconds since the epoch; at that second the URL has expired. */
+  readonly expires: number
+  /** Names the URL's marks in the store; a URL without them can be neither revoked nor counted. */
+  readonly grant?: DownloadUrlId | undefined
+  /** How many downloads the URL allows. */
+  readonly limit?: number | undefined
+  /** Address or network of the clients that may use the URL, as `parseNetwork` writes it. */
+  readonly client?: string | undefined
+}
 
 /** Set apart from every other use of the same key, and to be changed with what is signed. */
-const purpose = 'edgesmith-download-v1'
+const purpose = 'edgesmith-download-v2'
 
-/**
- * Makes a URL that lets whoever holds it download one artifact until it expires. It is valid for
- * whole seconds, so `expiresAt` of the answer can be up to a second before the one asked for.
- */
-export function signDownloadUrl(options: {
-  /** Where the artifact service is reached from outside, with or without a path. */
-  baseUrl: string
-  artifactId: ArtifactId
-  name: FileName
-  expiresAt: Date
-  /** The secret; of several the newest. */
-  key: string
-}): DownloadUrl {
-  const { baseUrl, artifactId, name, expiresAt, key } = options
-  const expires = Math.floor(expiresAt.getTime() / 1000)
+/** The URL that allows what the grant says. `key` is the secret; of several the newest. */
+export function signDownloadUrl(
+  grant: DownloadGrant,
+  /** `baseUrl`: where the artifact service is reached from outside, with or without a path. */
+  { baseUrl, key }: { baseUrl: string; key: string },
+): string {
+  const { artifactId, name, method, expires } = grant
   const path = `v1/downloads/${encodeURIComponent(artifactId)}/${encodeURIComponent(name)}`
   const url = new URL(path, baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`)
-  url.searchParams.set('expires', String(expires))
-  url.searchParams.set('signature', sign({ artifactId, name, expires }, key))
-  return { url: url.href, expiresAt: new Date(expires * 1000).toISOString() }
+  const { searchParams } = url
+  searchParams.set('expires', String(expires))
+  if (method === 'HEAD') searchParams.set('method', method)
+  if (grant.grant !== undefined) searchParams.set('grant', grant.grant)
+  if (grant.limit !== undefined) searchParams.set('limit', String(grant.limit))
+  if (grant.client !== undefined) searchParams.set('client', grant.client)
+  searchParams.set('signature', sign(grant, key))
+  return url.href
 }
 
 /**
- * Judges the parts of a download URL. `expired` is said only of a URL that was signed as it stands;
- * one that was altered is `invalid`, expired or not. At the second of its expiry a URL has expired.
+ * Whether one of the keys signed the grant as it stands: the newest or, while it is being replaced, an
+ * older one. Takes the same time wherever the signature differs.
  */
-export function verifyDownloadUrl(options: {
-  artifactId: string
-  name: string
-  /** Seconds since the epoch. */
-  expires: number
-  signature: string
-  /** All secrets that may have signed it: the newest and, while they are replaced, older ones. */
-  keys: readonly string[]
-  now: Date
-}): 'ok' | 'expired' | 'invalid' {
-  const { artifactId, name, expires, signature, keys, now } = options
+export function isSigned(grant: DownloadGrant, signature: string, keys: readonly string[]): boolean {
   const given = Buffer.from(signature)
-  const isSigned = keys.some((key) => {
-    const expected = Buffer.from(sign({ artifactId, name, expires }, key))
-    // Compared as text: other text can decode to the same bytes.
-    return given.length === expected.length && timingSafeEqual(given, expected)
-  })
-  if (!isSigned) return 'invalid'
-  return now.getTime() >= expires * 1000 ? 'expired' : 'ok'
+  return keys
+    .map((key) => {
+      const expected = Buffer.from(sign(grant, key))
+      // Compared as text: other text can decode to the same bytes.
+      return given.length === expected.length && timingSafeEqual(given, expected)
+    })
+    .includes(true)
 }
 
 /** HMAC-SHA256 over an unambiguous text of the grant, as base64url. */
-function sign({ artifactId, name, expires }: Grant, key: string): string {
-  const text = JSON.stringify([purpose, artifactId, name, expires])
+function sign(
+  { method, artifactId, name, expires, grant, limit, client }: DownloadGrant,
+  key: string,
+): string {
+  const text = JSON.stringify([
+    ...[purpose, method, artifactId, name, expires],
+    ...[grant ?? null, limit ?? null, client ?? null],
+  ])
   return createHmac('sha256', key).update(text).digest('base64url')
 }

@@ -42,6 +42,16 @@ export const Artifact = Type.Object(
   },
 )
 
+/** Identifier of a signed URL, by which it is revoked. */
+export const DownloadUrlId = Type.String({
+  format: 'uuid',
+  description: 'Identifier of a signed URL (UUID version 7).',
+  examples: ['01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10'],
+})
+
+/** The most downloads that a limited URL can allow: each leaves a mark in the store. */
+export const maximumDownloads = 1000
+
 /** Body of `POST /v1/artifacts/{id}/download-url`. */
 export const DownloadUrlRequest = Type.Object(
   {
@@ -51,13 +61,39 @@ export const DownloadUrlRequest = Type.Object(
       default: 3600,
       description: 'How long the URL is valid, in seconds; a week at the most.',
     }),
+    method: Type.Enum(['GET', 'HEAD'], {
+      default: 'GET',
+      description: '`GET` allows GET and HEAD; `HEAD` allows HEAD alone.',
+    }),
+    maxDownloads: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: maximumDownloads,
+        description:
+          'How many GET requests the URL answers with bytes; 1 makes a one-time URL. Every request for a range counts, also the one that resumes a download that broke off. HEAD, 304 and 416 do not count. Without it there is no limit.',
+      }),
+    ),
+    clientAddress: Type.Optional(
+      Type.String({
+        minLength: 2,
+        maxLength: 64,
+        description:
+          'Only clients with this IPv4 or IPv6 address, or in this network (CIDR), may use the URL.',
+        examples: ['203.0.113.7', '2001:db8::/48'],
+      }),
+    ),
   },
-  { title: 'DownloadUrlRequest', additionalProperties: false, examples: [{ ttlSeconds: 3600 }] },
+  {
+    title: 'DownloadUrlRequest',
+    additionalProperties: false,
+    examples: [{ ttlSeconds: 3600 }, { ttlSeconds: 600, maxDownloads: 1, clientAddress: '203.0.113.0/24' }],
+  },
 )
 
 /** A URL that needs no credentials until it expires. */
 export const DownloadUrl = Type.Object(
   {
+    id: DownloadUrlId,
     url: Type.String({ format: 'uri', description: 'Signed URL; takes GET and HEAD, and Range.' }),
     expiresAt: Timestamp,
   },
@@ -66,7 +102,8 @@ export const DownloadUrl = Type.Object(
     additionalProperties: false,
     examples: [
       {
-        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?expires=1773484013&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
+        id: '01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10',
+        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?expires=1773484013&grant=01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
         expiresAt: '2026-03-14T10:26:53.000Z',
       },
     ],
@@ -76,3 +113,4 @@ export const DownloadUrl = Type.Object(
 export type Artifact = Static<typeof Artifact>
 export type DownloadUrlRequest = Static<typeof DownloadUrlRequest>
 export type DownloadUrl = Static<typeof DownloadUrl>
+export type DownloadUrlId = Static<typeof DownloadUrlId>

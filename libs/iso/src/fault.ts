@@ -5,6 +5,7 @@ export type IsoFaultCode =
   | 'invalid-boot-catalog'
   | 'invalid-partition-table'
   | 'invalid-directory'
+  | 'invalid-squashfs'
   | 'file-not-found'
   | 'truncated'
   | 'trailing-data'

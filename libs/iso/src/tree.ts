@@ -15,6 +15,10 @@ export type TreeEntry = {
   size: number
   /** Where the content is, in order; a file of 4 GiB and more has several. */
   extents: Extent[]
+  /** First byte of the directory record of each extent, in bytes of the image, in the same order. */
+  recordOffsets: number[]
+  /** POSIX `st_mode`; absent from a tree without Rock Ridge. */
+  mode?: number
   symlinkTarget?: string
 }
 
@@ -25,7 +29,14 @@ const maxDepth = 256
 
 const flag = { directory: 0x02, multiExtent: 0x80 } as const
 
-type DirectoryRecord = { extent: Extent; flags: number; identifier: Buffer; systemUse: Buffer }
+/** `offset` is that of the record itself, in bytes of the image. */
+type DirectoryRecord = {
+  offset: number
+  extent: Extent
+  flags: number
+  identifier: Buffer
+  systemUse: Buffer
+}
 
 type NamedRecord = DirectoryRecord & { name: string; rockRidge: RockRidge }
 
@@ -63,11 +74,11 @@ async function* readDirectory(
   directory: Directory,
   skip: number | undefined,
 ): AsyncGenerator<TreeEntry> {
-  let parts: Extent[] = []
+  let parts: NamedRecord[] = []
   for (const record of await readRecords(reader, volume, directory)) {
     const named = await nameRecord(reader, volume, record, skip)
     if (named === undefined) continue
-    parts.push(named.extent)
+    parts.push(named)
     if (named.flags & flag.multiExtent) continue
     yield await toEntry(reader, volume, named, `${directory.path}/${named.name}`, parts)
     parts = []
@@ -85,16 +96,24 @@ async function toEntry(
   volume: Volume,
   record: NamedRecord,
   path: string,
-  extents: Extent[],
+  parts: readonly NamedRecord[],
 ): Promise<TreeEntry> {
-  const { relocatedBlock, symlinkTarget } = record.rockRidge
-  if (relocatedBlock !== undefined) {
-    const extent = await readOwnExtent(reader, volume, relocatedBlock)
-    return { type: 'directory', path, size: extent.length, extents: [extent] }
+  const { relocatedBlock, symlinkTarget, mode } = record.rockRidge
+  const extents =
+    relocatedBlock === undefined
+      ? parts.map(({ extent }) => extent)
+      : [await readOwnExtent(reader, volume, relocatedBlock)]
+  const isDirectory = (record.flags & flag.directory) !== 0
+  const type = symlinkTarget === undefined ? (isDirectory ? 'directory' : 'file') : 'symlink'
+  return {
+    type: relocatedBlock === undefined ? type : 'directory',
+    path,
+    size: extents.reduce((sum, extent) => sum + extent.length, 0),
+    extents,
+    recordOffsets: parts.map(({ offset }) => offset),
+    ...(mode === undefined ? {} : { mode }),
+    ...(symlinkTarget === undefined ? {} : { symlinkTarget }),
   }
-  const size = extents.reduce((sum, extent) => sum + extent.length, 0)
-  if (symlinkTarget !== undefined) return { type: 'symlink', path, size, extents, symlinkTarget }
-  return { type: record.flags & flag.directory ? 'directory' : 'file', path, size, extents }
 }
 
 /** Gives a record its name; undefined for the directory's own records and for relocated ones. */
@@ -131,7 +150,8 @@ async function readRecords(
   if (directory.extent.length > maxDirectoryLength) {
     throw new IsoError('invalid-directory', `It says ${directory.extent.length} bytes of ${what}.`)
   }
-  const bytes = await readExactly(reader, directory.extent.offset, directory.extent.length, what)
+  const { offset, length: size } = directory.extent
+  const bytes = await readExactly(reader, offset, size, what)
   const records: DirectoryRecord[] = []
   for (let position = 0; position < bytes.length;) {
     const length = bytes.readUInt8(position)
@@ -143,13 +163,13 @@ async function readRecords(
     if (length < 34 || position + length > Math.min(sectorEnd, bytes.length)) {
       throw new IsoError('invalid-directory', `There is a malformed record in ${what}.`)
     }
-    records.push(parseRecord(bytes.subarray(position, position + length), volume, what))
+    records.push(parseRecord(bytes.subarray(position, position + length), offset + position, volume, what))
     position += length
   }
   return records
 }
 
-function parseRecord(record: Buffer, volume: Volume, what: string): DirectoryRecord {
+function parseRecord(record: Buffer, offset: number, volume: Volume, what: string): DirectoryRecord {
   const identifierEnd = 33 + record.readUInt8(32)
   const attributeBlocks = record.readUInt8(1)
   if (identifierEnd > record.length) {
@@ -163,6 +183,7 @@ function parseRecord(record: Buffer, volume: Volume, what: string): DirectoryRec
   }
   const block = readBothEndian32(record, 2, 'the place of a file')
   return {
+    offset,
     extent: {
       offset: volume.base + (block + attributeBlocks) * volume.blockSize,
       length: readBothEndian32(record, 10, 'the size of a file'),
@@ -178,7 +199,7 @@ async function readOwnRecord(reader: RandomAccess, volume: Volume, offset: numbe
   const sector = await readExactly(reader, offset, sectorSize, 'a directory')
   const length = sector.readUInt8(0)
   if (length < 34) throw new IsoError('invalid-directory', 'A directory does not begin with its own record.')
-  return parseRecord(sector.subarray(0, length), volume, 'a directory')
+  return parseRecord(sector.subarray(0, length), offset, volume, 'a directory')
 }
 
 async function readSystemUseSkip(reader: RandomAccess, volume: Volume): Promise<number | undefined> {

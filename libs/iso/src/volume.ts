@@ -28,6 +28,11 @@ export type Volume = {
 export type VolumeSet = {
   primary: Volume
   joliet?: Volume
+  /**
+   * Descriptors of further trees, which this package does not read: those of ISO 9660:1999 (type 2 without
+   * a Joliet escape sequence) and second ones of a kind.
+   */
+  unreadTrees: number
   /** Where the El Torito boot catalogue is, in bytes of the image. */
   bootCatalogOffset?: number
 }
@@ -42,6 +47,7 @@ export async function readVolumes(reader: RandomAccess, base = 0): Promise<Volum
   let primary: Volume | undefined
   let joliet: Volume | undefined
   let bootCatalogOffset: number | undefined
+  let unreadTrees = 0
   for (let sector = systemAreaSectors; sector < systemAreaSectors + 64; sector++) {
     const descriptor = await reader.read(base + sector * sectorSize, sectorSize)
     if (descriptor.length < sectorSize || descriptor.toString('latin1', 1, 6) !== 'CD001') {
@@ -56,14 +62,17 @@ export async function readVolumes(reader: RandomAccess, base = 0): Promise<Volum
     const type = descriptor.readUInt8(0)
     if (type === 255) break
     if (type === 0) bootCatalogOffset ??= parseBootRecord(descriptor, base)
-    else if (type === 1) primary ??= parseVolume(descriptor, 'primary', base)
-    else if (type === 2 && isJoliet(descriptor)) joliet ??= parseVolume(descriptor, 'joliet', base)
+    else if (type === 1 && primary === undefined) primary = parseVolume(descriptor, 'primary', base)
+    else if (type === 2 && joliet === undefined && isJoliet(descriptor)) {
+      joliet = parseVolume(descriptor, 'joliet', base)
+    } else if (type === 1 || type === 2) unreadTrees++
   }
   if (primary === undefined) {
     throw new IsoError('not-iso9660', 'The file holds no primary volume descriptor.')
   }
   return {
     primary,
+    unreadTrees,
     ...(joliet === undefined ? {} : { joliet }),
     ...(bootCatalogOffset === undefined ? {} : { bootCatalogOffset }),
   }

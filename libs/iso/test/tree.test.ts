@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
@@ -9,9 +9,17 @@ import { openFileReader } from '@edgesmith/iso/random-access'
 import type { RandomAccess } from '@edgesmith/iso/random-access'
 import { walkTree } from '@edgesmith/iso/tree'
 import type { TreeEntry } from '@edgesmith/iso/tree'
-import { readVolumes, readVolumesIfAny } from '@edgesmith/iso/volume'
+import { readBothEndian32, readVolumes, readVolumesIfAny } from '@edgesmith/iso/volume'
 import type { Volume } from '@edgesmith/iso/volume'
-import { contents, makeImage, makeNewLayout, makeSparseImage, openImageWorkshop } from './images.ts'
+import { readVolumeSets, volumesOf } from '@edgesmith/iso/volume-sets'
+import {
+  contents,
+  makeImage,
+  makeNewLayout,
+  makeOldLayout,
+  makeSparseImage,
+  openImageWorkshop,
+} from './images.ts'
 
 async function list(reader: RandomAccess, volume: Volume): Promise<Map<string, TreeEntry>> {
   const entries = new Map<string, TreeEntry>()
@@ -59,6 +67,50 @@ describe('walkTree', () => {
     assert.equal(await readVolumesIfAny(reader, 64 * 2048), undefined)
   })
 
+  it('finds each set of volume descriptors, and its trees', async () => {
+    const found = async (path: string) => {
+      await using reader = await openFileReader(path)
+      const sets = await readVolumeSets(reader)
+      return sets.flatMap(volumesOf).map(({ kind, base }) => `${kind} ${base}`)
+    }
+    assert.deepEqual(await found(newLayout), ['primary 0', 'joliet 0', 'primary 32768', 'joliet 32768'])
+    assert.deepEqual(await found(await makeOldLayout(workshop.directory)), ['primary 0'])
+  })
+
+  it('tells where the record of each entry begins', async () => {
+    await using reader = await openFileReader(newLayout)
+    for (const volume of (await readVolumeSets(reader)).flatMap(volumesOf)) {
+      for (const { path, extents, recordOffsets } of (await list(reader, volume)).values()) {
+        assert.equal(recordOffsets.length, extents.length)
+        for (const [index, offset] of recordOffsets.entries()) {
+          const record = await reader.read(offset, 34)
+          const block = readBothEndian32(record, 2, path)
+          const extent = { offset: volume.base + block * 2048, length: readBothEndian32(record, 10, path) }
+          assert.deepEqual(extent, extents[index], `${path} in the ${volume.kind} tree`)
+        }
+      }
+    }
+  })
+
+  it('tells the mode of what has one, by Rock Ridge', async () => {
+    await chmod(join(workshop.directory, 'tree/empty'), 0o640)
+    await using reader = await openFileReader(await makeNewLayout(workshop.directory, 'modes.iso'))
+    const { primary, joliet } = await readVolumes(reader)
+    assert.ok(joliet)
+    const entries = await list(reader, primary)
+    assert.equal(entries.get('/empty')?.mode, 0o100640)
+    assert.equal((entries.get('/boot/link')?.mode ?? 0) & 0o170000, 0o120000)
+    assert.equal((await list(reader, joliet)).get('/empty')?.mode, undefined)
+  })
+
+  it('counts the trees that it does not read', async () => {
+    const enhanced = await makeImage(workshop.directory, 'enhanced.iso', ['-R', '-J', '-iso-level', '4'])
+    await using reader = await openFileReader(enhanced)
+    await using other = await openFileReader(newLayout)
+    assert.equal((await readVolumes(reader)).unreadTrees, 1)
+    assert.equal((await readVolumes(other)).unreadTrees, 0)
+  })
+
   it('falls back to Joliet names, then to ISO 9660 names', async () => {
     const joliet = await makeImage(workshop.directory, 'joliet.iso', ['-J', '-joliet-long', '--norock'])
     await using reader = await openFileReader(joliet)
@@ -98,6 +150,7 @@ describe('walkTree', () => {
     assert.ok(entry)
     assert.equal(entry.size, size)
     assert.ok(entry.extents.length > 1)
+    assert.equal(new Set(entry.recordOffsets).size, entry.extents.length)
     const last = entry.extents.at(-1)
     assert.ok(last)
     assert.equal((await reader.read(last.offset + last.length - 5, 5)).toString(), 'END!!')

@@ -27,6 +27,8 @@ export type AppOptions = {
   readonly bodyLimit?: number
   /** How long a connection may be silent in the middle of a request, in milliseconds. */
   readonly idleTimeoutMs?: number
+  /** Proxies whose `X-Forwarded-For` is believed: addresses, networks and names that `proxy-addr` knows. */
+  readonly trustedProxies?: readonly string[]
 }
 
 const Health = Type.Object({ status: Type.Literal('ok') })
@@ -44,11 +46,13 @@ export function createApp({
   dependencies,
   bodyLimit = 1024 * 1024,
   idleTimeoutMs = 120_000,
+  trustedProxies = [],
 }: AppOptions): App {
   const app = Fastify({
     loggerInstance: logger,
     logController: new RequestLog(),
     bodyLimit,
+    trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     connectionTimeout: idleTimeoutMs,
     genReqId: () => randomUUID(),
     requestIdHeader: false,

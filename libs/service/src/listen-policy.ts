@@ -10,3 +10,23 @@ export function listenFaults(name: string, host: string, tokens: readonly string
   if (isLoopback(host) || tokens.length > 0) return []
   return [`${name} is ${host}, which other hosts can reach: set a token first, or listen on 127.0.0.1`]
 }
+
+/** Names of networks that `proxy-addr` knows. */
+const namedNetworks = ['loopback', 'linklocal', 'uniquelocal']
+
+/** The faults of a list of trusted proxies: entries that are no address, network or known name. */
+export function trustedProxyFaults(proxies: readonly string[]): string[] {
+  return proxies
+    .filter((proxy) => !namedNetworks.includes(proxy) && !isNetwork(proxy))
+    .map((proxy) => `TRUSTED_PROXIES has ${JSON.stringify(proxy)}, which is no address and no network`)
+}
+
+function isNetwork(text: string): boolean {
+  const [address = '', length, ...rest] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || rest.length > 0) return false
+  // No prefix at all would trust every host; `proxy-addr` refuses it.
+  return (
+    length === undefined || (/^[1-9]\d{0,2}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128))
+  )
+}

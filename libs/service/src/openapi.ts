@@ -16,7 +16,9 @@ export const apiDescription = {
   tags: [
     { name: 'uploads', description: 'Files that builds use.' },
     { name: 'builds', description: 'Builds: asking for them, following them, ending them.' },
+    { name: 'fleets', description: 'The ISOs of many sites, from one template and one table.' },
     { name: 'artifacts', description: 'The files that builds make.' },
+    { name: 'retention', description: 'What is kept, and for how long.' },
     { name: 'validations', description: 'Checks without a build.' },
     { name: 'canvos', description: 'What CanvOS offers.' },
   ],
