@@ -47,32 +47,30 @@ async function follow(api: ApiClient, id: string): Promise<Build> {
   return build
 }
 
-async function fetchArtifact(api: ApiClient, artifact: Artifact): Promise<string> {
+async function fetchArtifact(api: ApiClient, artifact: Artifact): Promise<{ file: string; sha256: string }> {
   const { url } = await api.createDownloadUrl(artifact)
   const file = join(directory, artifact.name)
   const sha256 = await download(url, file)
-  if (sha256 !== artifact.sha256) {
-    throw new Error(`${file} has the SHA-256 ${sha256}, and the API says ${artifact.sha256}.`)
-  }
-  return file
+  const told = await api.getChecksum(artifact)
+  if (sha256 !== told) throw new Error(`${file} has the SHA-256 ${sha256}, and the API says ${told}.`)
+  return { file, sha256 }
 }
 
-/** Downloads the ISO and compares it with the checksums of the API and of CanvOS. */
+/** Downloads the ISO and compares it with the checksum of the API and with the one beside it. */
 async function fetchIso(api: ApiClient, { artifacts }: Build): Promise<{ file: string; sha256: string }> {
   const iso = artifacts.find(({ name }) => name.endsWith('.iso'))
   if (iso === undefined)
     throw new Error(`The build has no ISO among ${artifacts.map(({ name }) => name).join(', ')}.`)
-  const file = await fetchArtifact(api, iso)
+  const { file, sha256 } = await fetchArtifact(api, iso)
   const checksum = artifacts.find(({ name }) => name === `${iso.name}.sha256`)
   if (checksum !== undefined) {
-    const [written = ''] = (await readFile(await fetchArtifact(api, checksum), 'utf8')).trim().split(/\s+/)
-    if (written !== iso.sha256) {
-      throw new Error(
-        `${file} has the SHA-256 ${iso.sha256}, and ${checksum.name} of CanvOS says ${written}.`,
-      )
+    const sums = await fetchArtifact(api, checksum)
+    const [written = ''] = (await readFile(sums.file, 'utf8')).trim().split(/\s+/)
+    if (written !== sha256) {
+      throw new Error(`${file} has the SHA-256 ${sha256}, and ${checksum.name} says ${written}.`)
     }
   }
-  return { file, sha256: iso.sha256 }
+  return { file, sha256 }
 }
 
 async function quickstart(): Promise<string> {

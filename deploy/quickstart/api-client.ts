@@ -42,6 +42,12 @@ export class ApiClient {
     })) as DownloadUrl
   }
 
+  /** SHA-256 of an artifact, in hex, as the API tells it. */
+  async getChecksum({ id }: Artifact): Promise<string> {
+    const [sha256 = ''] = (await (await this.#request(`/v1/artifacts/${id}/checksum`)).text()).split(' ')
+    return sha256
+  }
+
   /** The events of a build until it ends; goes on where it was when the connection breaks. */
   async *followBuild(id: string): AsyncGenerator<BuildEvent> {
     let lastEventId: string | undefined

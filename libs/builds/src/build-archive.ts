@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { Readable } from 'node:stream'
+import type { Build } from '@edgesmith/contract/build'
 import type { BuildEvent } from '@edgesmith/contract/event'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 
@@ -18,6 +19,21 @@ export function toArchiveLine(event: IdentifiedEvent): string {
   return `${JSON.stringify(event)}\n`
 }
 
+/** Writes the archive of a build, in place of any there before. */
+export async function putArchive(
+  store: ObjectStore,
+  build: Build,
+  { log, events }: Record<'log' | 'events', Readable | Buffer>,
+): Promise<void> {
+  await Promise.all([
+    store.put(archiveKey.log(build.id), log, { contentType: 'text/plain; charset=utf-8' }),
+    store.put(archiveKey.events(build.id), events, { contentType: 'application/x-ndjson' }),
+    store.put(archiveKey.record(build.id), Buffer.from(JSON.stringify(build)), {
+      contentType: 'application/json',
+    }),
+  ])
+}
+
 /** Reads the archived events of a build, the oldest first. Throws `NoSuchObject`. */
 export async function* readArchivedEvents(store: ObjectStore, id: string): AsyncGenerator<IdentifiedEvent> {
   const stream = await store.get(archiveKey.events(id))
@@ -30,7 +46,7 @@ export async function removeArchive(store: ObjectStore, id: string): Promise<voi
 }
 
 /** Lines end with a line feed alone: JSON text may hold the other line ends of `node:readline`. */
-async function* splitLines(stream: Readable): AsyncGenerator<string> {
+export async function* splitLines(stream: Readable): AsyncGenerator<string> {
   const decoder = new StringDecoder('utf8')
   let rest = ''
   for await (const chunk of stream as AsyncIterable<Buffer>) {

@@ -3,7 +3,7 @@ import type { Build } from '@edgesmith/contract/build'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { Redis } from 'ioredis'
-import { archiveKey, toArchiveLine } from './build-archive.ts'
+import { putArchive, toArchiveLine } from './build-archive.ts'
 import type { IdentifiedEvent } from './build-archive.ts'
 import type { BuildEvents } from './build-events.ts'
 import { recordKey } from './build-keys.ts'
@@ -15,7 +15,7 @@ import { isEnd, stateEvent } from './build-state.ts'
 import { whileAvailable } from './redis-connection.ts'
 
 /** Seconds the stream of an ended build is kept beside its archive, unless told otherwise. */
-const defaultStreamTtlSeconds = 60 * 60
+export const defaultStreamTtlSeconds = 60 * 60
 
 export type ConclusionParts = {
   redis: Redis
@@ -84,13 +84,8 @@ async function writeArchive(
   async function* lines(): AsyncGenerator<string> {
     for await (const event of all()) yield toArchiveLine(event)
   }
-  await store.put(archiveKey.log(build.id), Readable.from(toLines(all()), { objectMode: false }), {
-    contentType: 'text/plain; charset=utf-8',
-  })
-  await store.put(archiveKey.events(build.id), Readable.from(lines(), { objectMode: false }), {
-    contentType: 'application/x-ndjson',
-  })
-  await store.put(archiveKey.record(build.id), Buffer.from(JSON.stringify(build)), {
-    contentType: 'application/json',
+  await putArchive(store, build, {
+    log: Readable.from(toLines(all()), { objectMode: false }),
+    events: Readable.from(lines(), { objectMode: false }),
   })
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { BuildState } from '@edgesmith/contract/build'
+import type { Build, BuildState } from '@edgesmith/contract/build'
 import type { BuildEvent, LogEvent } from '@edgesmith/contract/event'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { Redis } from 'ioredis'
-import { readArchivedEvents } from './build-archive.ts'
 import type { IdentifiedEvent } from './build-archive.ts'
 import { changesChannel, recordKey, streamKey } from './build-keys.ts'
+import { readEventsOfArchive } from './fleet-archive.ts'
 import { buildNotFound, superseded } from './build-repository.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd } from './build-state.ts'
@@ -157,17 +157,22 @@ export class BuildEvents {
 
   /** The archived events between two ids, both exclusive. */
   async *#readArchive(id: string, after: string, before: string): AsyncGenerator<IdentifiedEvent> {
-    for await (const event of readArchivedEvents(this.#store, id)) {
+    for await (const event of this.#archived(id)) {
       if (compareEventIds(event.id, before) >= 0) return
       if (compareEventIds(event.id, after) > 0) yield event
     }
+  }
+
+  async *#archived(id: string): AsyncGenerator<IdentifiedEvent> {
+    const json = await whileAvailable(() => this.#redis.hget(recordKey(id), 'json'))
+    if (json !== null) yield* readEventsOfArchive(this.#store, JSON.parse(json) as Build)
   }
 
   async #assertKnown(id: string, eventId: string, { archiveBefore }: Look): Promise<void> {
     const entries = await whileAvailable(() => this.#redis.xrange(streamKey(id), eventId, eventId))
     if (entries.length > 0) return
     if (archiveBefore === undefined) throw unknownEventId()
-    for await (const event of readArchivedEvents(this.#store, id)) {
+    for await (const event of this.#archived(id)) {
       if (event.id === eventId && compareEventIds(eventId, archiveBefore) < 0) return
     }
     throw unknownEventId()

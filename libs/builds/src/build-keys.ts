@@ -1,4 +1,5 @@
 import type { Build } from '@edgesmith/contract/build'
+import { fleetKey } from './fleet-keys.ts'
 
 const prefix = 'edgesmith'
 
@@ -20,6 +21,11 @@ export function streamKey(id: string): string {
   return `${prefix}:build:${id}:events`
 }
 
+/** Lock of the worker that makes what a key stands for; see `takeFlight`. */
+export function flightKey(key: string): string {
+  return `${prefix}:flight:${key}`
+}
+
 /** Channel on which every change of a build's record, events and cancellation is told. */
 export function changesChannel(id: string): string {
   return `${prefix}:build:${id}:changes`
@@ -36,6 +42,8 @@ export const indexKey = {
   state: (state: string) => `${prefix}:builds:state:${state}`,
   target: (target: string) => `${prefix}:builds:target:${target}`,
   label: (label: string) => `${prefix}:builds:label:${label}`,
+  /** Builds that succeeded with an ISO of this identity, see `Build.key`. */
+  key: (key: string) => `${prefix}:builds:key:${key}`,
 } as const
 
 /** Every index that a build belongs in. */
@@ -44,6 +52,10 @@ export function indexKeysOf(build: Build): string[] {
     indexKey.all,
     indexKey.state(build.state),
     indexKey.target(build.target),
+    ...(build.key === undefined || build.state !== 'succeeded' ? [] : [indexKey.key(build.key)]),
+    ...(build.fleet === undefined
+      ? []
+      : [fleetKey.builds(build.fleet.id), fleetKey.state(build.fleet.id, build.state)]),
     ...Object.entries(build.labels).map(([key, value]) => indexKey.label(`${key}=${value}`)),
   ]
 }

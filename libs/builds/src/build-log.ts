@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
 import { archiveKey } from './build-archive.ts'
 import type { IdentifiedEvent } from './build-archive.ts'
 import type { BuildEvents } from './build-events.ts'
@@ -24,10 +24,16 @@ export async function readLog(
   id: string,
   options: ReadLogOptions,
 ): Promise<AsyncIterable<string>> {
-  const { state } = await repository.get(id)
+  const { state, fleet } = await repository.get(id)
   if (!isEnd(state)) return toLines(await events.read(id, options))
-  const archived: Readable = await store.get(archiveKey.log(id))
-  return archived.setEncoding('utf8') as AsyncIterable<string>
+  try {
+    const archived: Readable = await store.get(archiveKey.log(id))
+    return archived.setEncoding('utf8') as AsyncIterable<string>
+  } catch (error) {
+    // A build that its fleet ended has no archive of its own.
+    if (!(error instanceof NoSuchObject) || fleet === undefined) throw error
+    return toLines(await events.read(id, options))
+  }
 }
 
 /** The lines of the log events among events, each with its end. */

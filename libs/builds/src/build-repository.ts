@@ -46,13 +46,19 @@ export class BuildRepository {
 
   /**
    * Stores a new build and the event that tells it. With the reservation of an `Idempotency-Key`,
-   * the key answers this build from now on.
+   * the key answers this build from now on. `options.events` take the place of that event.
    * @throws ProblemError `idempotency-key-in-use` when the reservation has run out meanwhile,
    * `state-conflict` when there is a build of this id
    */
-  async create(build: Build, at: Date, reservation?: Reservation): Promise<StoredBuild> {
+  async create(
+    build: Build,
+    at: Date,
+    reservation?: Reservation,
+    options: Pick<SaveOptions, 'events' | 'streamTtlSeconds'> = {},
+  ): Promise<StoredBuild> {
     const [code, revision = '', run = ''] = await this.#save(build, [], '', {
       events: [{ event: stateEvent(build, at) }],
+      ...options,
       ...(reservation === undefined ? {} : { reservation }),
     })
     if (code === 'saved') return { build, revision, run }
@@ -68,6 +74,15 @@ export class BuildRepository {
   /** The record of a build, if there is one. */
   async find(id: string): Promise<Build | undefined> {
     const [build] = await this.#getAll([id])
+    return build
+  }
+
+  /** The newest build that succeeded with an ISO of this identity, see `Build.key`. */
+  async findByKey(key: string): Promise<Build | undefined> {
+    const ids = await whileAvailable(() =>
+      this.#redis.zrevrangebylex(indexKey.key(key), '+', '-', 'LIMIT', 0, 1),
+    )
+    const [build] = await this.#getAll(ids)
     return build
   }
 

@@ -12,6 +12,8 @@ declare module 'ioredis' {
     requestBuildCancel(...args: Arguments): Result<string, Context>
     reserveIdempotencyKey(...args: Arguments): Result<[outcome: string, buildId: string], Context>
     releaseIdempotencyKey(...args: Arguments): Result<number, Context>
+    renewFlight(...args: Arguments): Result<number, Context>
+    endFlight(...args: Arguments): Result<number, Context>
   }
 }
 
@@ -209,6 +211,18 @@ if redis.call('HEXISTS', KEYS[1], 'used') == 1 then return 0 end
 return redis.call('DEL', KEYS[1])
 `
 
+/** KEYS: lock. ARGV: token, milliseconds it is kept. */
+const renewFlight = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+`
+
+/** KEYS: lock. ARGV: token. */
+const endFlight = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+`
+
 const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: boolean }> = {
   saveBuild: { lua: saveBuild },
   removeBuild: { lua: removeBuild },
@@ -218,6 +232,8 @@ const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: b
   requestBuildCancel: { lua: requestBuildCancel, numberOfKeys: 1 },
   reserveIdempotencyKey: { lua: reserveIdempotencyKey, numberOfKeys: 1 },
   releaseIdempotencyKey: { lua: releaseIdempotencyKey, numberOfKeys: 1 },
+  renewFlight: { lua: renewFlight, numberOfKeys: 1 },
+  endFlight: { lua: endFlight, numberOfKeys: 1 },
 }
 
 /** Makes the scripts of this package commands of the connection; doing so again changes nothing. */

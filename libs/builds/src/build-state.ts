@@ -13,11 +13,12 @@ import { ProblemError, problemType } from '@edgesmith/contract/problem'
 import { v7 as uuidV7 } from 'uuid'
 
 /**
- * The states that may follow each state. A running build runs again when its worker was lost; an
- * ended one is queued again by a retry, except when it succeeded.
+ * The states that may follow each state. A build whose ISO can be had from what is stored succeeds without
+ * running. A running build runs again when its worker was lost; an ended one is queued again by a retry,
+ * except when it succeeded.
  */
 export const transitions = {
-  queued: ['running', 'failed', 'canceled'],
+  queued: ['running', 'succeeded', 'failed', 'canceled'],
   running: ['running', 'succeeded', 'failed', 'canceled', 'timed-out'],
   succeeded: [],
   failed: ['queued'],
@@ -35,7 +36,10 @@ export function isEnd(state: BuildState): state is EndState {
 }
 
 /** What a new build is made of. */
-export type NewBuild = Pick<Build, 'target' | 'canvos' | 'spec' | 'arguments' | 'labels' | 'diagnostics'> & {
+export type NewBuild = Pick<
+  Build,
+  'target' | 'canvos' | 'spec' | 'arguments' | 'labels' | 'diagnostics' | 'fleet'
+> & {
   /** Identifier reserved beforehand; a new one when left out. */
   id?: string
 }
@@ -62,9 +66,12 @@ export function advanceBuild(build: Build, progress: BuildProgress): Build {
   return { ...build, progress }
 }
 
+/** How an ISO was made, and what of. */
+export type Origin = Pick<Build, 'road' | 'key' | 'baseBuildId' | 'images'>
+
 /** How a build can end: with artifacts, or with the reason why there are none. */
 export type Outcome =
-  | { state: 'succeeded'; artifacts: Artifact[]; proof?: BuildProof }
+  | ({ state: 'succeeded'; artifacts: Artifact[]; proof?: BuildProof } & Origin)
   | { state: 'failed' | 'timed-out' | 'canceled'; failure: BuildFailure; artifacts?: Artifact[] }
 
 /** The build ends. */
@@ -128,9 +135,10 @@ function explain(state: BuildState, allowed: readonly BuildState[]): string {
 }
 
 function withoutOutcome(build: Build): Build {
-  const { id, target, canvos, spec, labels, attempt, createdAt, diagnostics, state } = build
+  const { id, target, canvos, spec, labels, attempt, createdAt, diagnostics, state, fleet } = build
   return {
     ...{ id, state, target, canvos, spec, arguments: build.arguments, labels, attempt, createdAt },
+    ...(fleet === undefined ? {} : { fleet }),
     artifacts: [],
     diagnostics,
   }

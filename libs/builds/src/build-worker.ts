@@ -1,5 +1,5 @@
 import type { Build, FailureCode } from '@edgesmith/contract/build'
-import { WaitingError, Worker } from 'bullmq'
+import { DelayedError, WaitingError, Worker } from 'bullmq'
 import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { queuePrefix } from './build-keys.ts'
@@ -7,6 +7,7 @@ import { BuildQueue, jobId, queueName } from './build-queue.ts'
 import type { BuildJob } from './build-queue.ts'
 import type { BuildRepository } from './build-repository.ts'
 import { isEnd } from './build-state.ts'
+import { fleetKey } from './fleet-keys.ts'
 
 /** The reason of a job's signal when the worker stops: hand the build on. */
 export class WorkerStopping extends Error {
@@ -17,6 +18,9 @@ export class WorkerStopping extends Error {
 export class JobLost extends Error {
   override name = 'JobLost'
 }
+
+/** What became of a job: see `BuildWorkerOptions.run`. */
+export type JobResult = 'done' | 'hand-on' | 'later'
 
 export type BuildWorkerOptions = {
   /** Opened with `endless` patience; stays the caller's. */
@@ -33,9 +37,10 @@ export type BuildWorkerOptions = {
   /**
    * Runs a build to its end, which it also records; first it has to claim the build, and be done
    * when that cannot be had: jobs can come twice. Resolves with `hand-on` when it stopped because
-   * its signal was aborted with `WorkerStopping`; another worker then runs the build anew.
+   * its signal was aborted with `WorkerStopping`; another worker then runs the build anew. With `later`
+   * the build waits for another one: any worker is given the job again after a while.
    */
-  run: (job: BuildJob, signal: AbortSignal) => Promise<'done' | 'hand-on'>
+  run: (job: BuildJob, signal: AbortSignal) => Promise<JobResult>
   /**
    * Records that a build has failed because its job did: `worker-lost` after too many lost workers,
    * `internal` when `run` threw. Can be told several times of the same.
@@ -43,6 +48,9 @@ export type BuildWorkerOptions = {
   fail: (job: BuildJob, code: FailureCode & ('worker-lost' | 'internal'), error: Error) => Promise<void>
   onError: (error: Error) => void
 }
+
+/** How long a build waits before it is looked at again, in milliseconds. */
+const laterMs = 1000
 
 /** What BullMQ says when a job stalled more often than allowed. */
 const stalledMessage = 'job stalled more than allowable limit'
@@ -119,8 +127,15 @@ export class BuildWorker {
     const condition = await this.#queue.findCondition(listed)
     if (condition.is === 'pending') return false
     if (condition.is === 'failed') await this.#fail(job, new Error(condition.reason))
+    else if (await this.#isLeftToFleet(listed)) return false
     else await this.#queue.enqueue(listed)
     return true
+  }
+
+  /** A build has no job of its own while its fleet's job sees to it. */
+  async #isLeftToFleet({ fleet }: Build): Promise<boolean> {
+    if (fleet === undefined) return false
+    return (await this.#options.redis.sismember(fleetKey.open, fleet.id)) === 1
   }
 
   async *#list(state: 'queued' | 'running'): AsyncGenerator<Build> {
@@ -138,13 +153,17 @@ export class BuildWorker {
 
   async #process(job: Job<BuildJob>, token: string | undefined): Promise<void> {
     // A worker that closes can still be given a job, even the one that it has just handed on.
-    const isHandedOn = this.#worker.closing !== undefined || (await this.#run(job)) === 'hand-on'
-    if (!isHandedOn) return
+    const result = this.#worker.closing === undefined ? await this.#run(job) : 'hand-on'
+    if (result === 'done') return
+    if (result === 'later') {
+      await job.moveToDelayed(Date.now() + laterMs, token)
+      throw new DelayedError()
+    }
     await job.moveToWait(token)
     throw new WaitingError()
   }
 
-  async #run(job: Job<BuildJob>): Promise<'done' | 'hand-on'> {
+  async #run(job: Job<BuildJob>): Promise<JobResult> {
     const id = jobId(job.data)
     const controller = new AbortController()
     // A process that was starved can be given a job again that it still runs: the first run lost it.

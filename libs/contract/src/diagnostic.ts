@@ -17,6 +17,8 @@ export const DiagnosticSource = Type.Enum(
     'localUi',
     'secureBoot',
     'overlay',
+    'template',
+    'sites',
     'canvos',
     'request',
   ],

@@ -9,6 +9,8 @@ export type OutputLine = { readonly line: string; readonly target?: string }
 const maxLineLength = 8192
 /** Distinct targets that are told apart. */
 const maxTargets = 10_000
+/** Distinct images that are told. */
+const maxImages = 1000
 /** Lines kept to tell how a build ended, and the characters kept of each. */
 const tailLength = 30
 const tailLineLength = 500
@@ -32,6 +34,9 @@ const dockerfileStep = /^\d+\/\d+$/
 /** What tells nothing of a failure: the arguments of a command, and how to debug it at a terminal. */
 const noise = /^(?:(?:[A-Za-z_][A-Za-z0-9_]*=\S* ?)+|Help: To debug your build.*)$/
 
+/** How an image is announced that is looked up at its registry. */
+const imageText = /^--> Load metadata (?<reference>\S+) \S+$/
+
 /** What a command of the Earthfile is announced with; image metadata is announced alike. */
 const commandText = /^--> (?!Load metadata )/
 
@@ -42,6 +47,7 @@ const commandText = /^--> (?!Load metadata )/
 export class EarthlyOutput {
   readonly #decoder = new StringDecoder('utf8')
   readonly #targets = new Set<string>()
+  readonly #images = new Set<string>()
   readonly #tail: string[] = []
   #partial = ''
   #omitted = 0
@@ -72,6 +78,26 @@ export class EarthlyOutput {
       steps: this.#steps,
       cachedSteps: this.#cachedSteps,
     }
+  }
+
+  /** References of the images that were looked up at their registries, in the order of their first use. */
+  get images(): string[] {
+    return [...this.#images]
+  }
+
+  /** Another run of Earthly begins: where the last one came to, and how it failed, is forgotten. */
+  restart(): void {
+    this.#take(this.#decoder.end())
+    this.#partial = ''
+    this.#omitted = 0
+    this.#afterReturn = false
+    this.#target = undefined
+    this.#steps = 0
+    this.#cachedSteps = 0
+    this.#failingTarget = undefined
+    this.#dockerfileTarget = undefined
+    this.#targets.clear()
+    this.#images.clear()
   }
 
   /** The target that Earthly named as failed. */
@@ -123,6 +149,8 @@ export class EarthlyOutput {
     const line = groups === undefined ? text.trimEnd() : text.trim()
     const content = groups?.['text'] ?? line
     this.#keep(line, content)
+    const image = imageText.exec(content)?.groups?.['reference']
+    if (image !== undefined && this.#images.size < maxImages) this.#images.add(image)
     const target = this.#targetOf(groups?.['prefix'] ?? '')
     const hasFailed = groups?.['flags']?.includes('*failed*') === true
     this.#failingTarget ??= hasFailed ? target : errorOrigin.exec(line)?.groups?.['target']

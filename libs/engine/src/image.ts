@@ -5,6 +5,8 @@ import { EngineError } from './engine-error.ts'
 /** What an image says of the containers made of it. */
 export type EngineImage = {
   readonly reference: string
+  /** Digest of its configuration: the same for the same bytes. */
+  readonly id: string
   readonly entrypoint: readonly string[]
   readonly command: readonly string[]
   readonly environment: ReadonlyMap<string, string>
@@ -27,6 +29,7 @@ export async function ensureImage(docker: Docker, reference: string): Promise<En
   })
   return {
     reference,
+    id: found.Id,
     entrypoint: words(Entrypoint),
     command: words(Cmd),
     environment: new Map(pairs),

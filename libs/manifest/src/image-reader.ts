@@ -1,6 +1,6 @@
 import { buffer } from 'node:stream/consumers'
 import type { RandomAccess } from '@edgesmith/iso/random-access'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { RangeSource } from '@edgesmith/store/range-reader'
 import type { Manifest } from './manifest.ts'
 import { openManifest } from './open-manifest.ts'
 
@@ -15,11 +15,11 @@ const maxBlocks = 32
  */
 export class ImageReader implements RandomAccess {
   readonly size: number
-  readonly #store: ObjectStore
+  readonly #store: RangeSource
   readonly #manifest: Manifest
   readonly #blocks = new Map<number, Buffer>()
 
-  constructor(store: ObjectStore, manifest: Manifest) {
+  constructor(store: RangeSource, manifest: Manifest) {
     this.size = manifest.size
     this.#store = store
     this.#manifest = manifest

@@ -28,6 +28,10 @@ import type {
   PutOptions,
 } from './object-store.ts'
 import { PartialFiles } from './partial-files.ts'
+import { streamPieces } from './pieces.ts'
+import type { Piece } from './pieces.ts'
+import { FileRangeReader } from './range-reader.ts'
+import type { RangeReader } from './range-reader.ts'
 
 // These begin with a dot, as no object key does.
 const incomingDirectory = '.incoming'
@@ -101,6 +105,25 @@ class DirectoryStore implements ObjectStore {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw new NoSuchObject(key, { cause: error })
       throw error
     }
+  }
+
+  async openRange(key: string, range: Required<ByteRange>): Promise<RangeReader> {
+    assertByteRange(range)
+    const path = this.#pathOf(key)
+    try {
+      return new FileRangeReader(await open(path), range)
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw new NoSuchObject(key, { cause: error })
+      throw error
+    }
+  }
+
+  async join(
+    key: string,
+    pieces: readonly Piece[],
+    options?: PutOptions,
+  ): Promise<{ size: number; copied: number }> {
+    return { ...(await this.put(key, streamPieces(this, pieces), options)), copied: 0 }
   }
 
   async stat(key: string): Promise<ObjectStat | undefined> {

@@ -12,8 +12,12 @@ import type {
   PutOptions,
 } from './object-store.ts'
 import { PartClient } from './part-client.ts'
+import type { Piece } from './pieces.ts'
+import { StreamRangeReader } from './range-reader.ts'
+import type { RangeReader } from './range-reader.ts'
 import { retrying } from './retry.ts'
 import { isS3Error } from './s3-error.ts'
+import { joinOnServer } from './server-side-copy.ts'
 
 export type MinioSettings = {
   /** `http://host:port` or `https://host:port`. */
@@ -101,6 +105,20 @@ class MinioStore implements ObjectStore {
       if (isS3Error(error, 'InvalidRange')) return Readable.from([], { objectMode: false })
       throw error
     }
+  }
+
+  async openRange(key: string, range: Required<ByteRange>): Promise<RangeReader> {
+    return new StreamRangeReader(await this.get(key, range))
+  }
+
+  async join(
+    key: string,
+    pieces: readonly Piece[],
+    { contentType = 'application/octet-stream', signal }: PutOptions = {},
+  ): Promise<{ size: number; copied: number }> {
+    assertObjectKey(key)
+    const target = { bucket: this.#bucket, key, contentType }
+    return joinOnServer(this.#client, target, { source: this, pieces, signal })
   }
 
   async stat(key: string): Promise<ObjectStat | undefined> {

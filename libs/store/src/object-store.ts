@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream'
+import type { Piece } from './pieces.ts'
+import type { RangeReader } from './range-reader.ts'
 
 /** What a listing says of one object. */
 export type ObjectEntry = { key: string; size: number; modifiedAt: Date }
@@ -43,6 +45,19 @@ export interface ObjectStore {
    * stream to its end or destroys it. Throws `NoSuchObject`.
    */
   get(key: string, range?: ByteRange): Promise<Readable>
+
+  /**
+   * Opens a range of an object to be read into buffers; it ends with the object where that is shorter. The
+   * caller disposes of the reader. Throws `NoSuchObject`.
+   */
+  openRange(key: string, range: Required<ByteRange>): Promise<RangeReader>
+
+  /**
+   * Makes an object of pieces of others, in place of any there before. MinIO copies large pieces by itself;
+   * `copied` is how many bytes did not pass through this process. Throws `NoSuchObject` for a piece of an
+   * object that is not there.
+   */
+  join(key: string, pieces: readonly Piece[], options?: PutOptions): Promise<{ size: number; copied: number }>
 
   stat(key: string): Promise<ObjectStat | undefined>
 

@@ -46,6 +46,57 @@ export function testObjectStore(name: string, open: () => Promise<StoreUnderTest
       })
     }
 
+    it('reads ranges into buffers', async () => {
+      await store.put('digits', Buffer.from('0123456789'))
+      const into = Buffer.alloc(4)
+      const read = async (offset: number, length: number) => {
+        await using reader = await store.openRange('digits', { offset, length })
+        const texts: string[] = []
+        for (let count = await reader.read(into); count > 0; count = await reader.read(into)) {
+          texts.push(into.toString('latin1', 0, count))
+        }
+        return texts
+      }
+      assert.deepEqual(await read(0, 10), ['0123', '4567', '89'])
+      assert.deepEqual(await read(3, 5), ['3456', '7'])
+      assert.deepEqual(await read(8, 5), ['89'])
+      assert.deepEqual(await read(10, 5), [])
+      assert.deepEqual(await read(3, 0), [])
+      await assert.rejects(store.openRange('letters', { offset: 0, length: 1 }), NoSuchObject)
+    })
+
+    it('joins pieces of objects', async () => {
+      await store.put('large', bytesStream(12 * MiB))
+      await store.put('small', Buffer.from('0123456789'))
+      const large = bytesOf(12 * MiB)
+      const pieces = [
+        { length: 3, object: 'small', offset: 2 },
+        { length: 11 * MiB, object: 'large', offset: 1000 },
+        { length: 4, object: 'small', offset: 6 },
+        { length: 9 * MiB, zeros: true },
+        { length: 1, object: 'small', offset: 0 },
+      ] as const
+      const { size } = await store.join('joined', pieces)
+      const expected = Buffer.concat([
+        Buffer.from('234'),
+        large.subarray(1000, 1000 + 11 * MiB),
+        Buffer.from('6789'),
+        Buffer.alloc(9 * MiB),
+        Buffer.from('0'),
+      ])
+      assert.equal(size, expected.length)
+      assert.ok((await buffer(await store.get('joined'))).equals(expected))
+      assert.deepEqual(await store.join('joined', pieces.slice(0, 1)), { size: 3, copied: 0 })
+      assert.equal((await buffer(await store.get('joined'))).toString(), '234')
+      assert.equal((await store.join('joined', [])).size, 0)
+      assert.equal((await store.stat('joined'))?.size, 0)
+
+      const lost = { length: 6 * MiB, object: 'lost', offset: 0 }
+      await assert.rejects(store.join('never', [pieces[1], lost]), NoSuchObject)
+      assert.equal(await store.stat('never'), undefined)
+      assert.equal(await opened.countUnfinished('never'), 0)
+    })
+
     it('reads ranges', async () => {
       await store.put('digits', Buffer.from('0123456789'))
       const read = async (offset?: number, length?: number) => {

@@ -13,12 +13,13 @@ import type { ContentDigest } from './content-digest.ts'
 import { InspectedStream } from './inspected-stream.ts'
 import { dataPrefix, holdQuota, quotaExceeded, roomFor } from './quota.ts'
 import type { UploadLimits } from './upload-limits.ts'
+import { awaitRemoval, entryKey, renewUse, wasUsedLately, writeUse } from './upload-use.ts'
 
 /** Bytes that are stored but not yet in the catalogue: they are to be committed or discarded. */
 export type StagedUpload = { objectKey: string; contentId: ContentId; size: number; kind: UploadKind }
 
 /** An entry of the catalogue, stored under the digest of the content; the first writer wins. */
-const CatalogueEntry = Type.Object({ objectKey: Type.String(), upload: Upload })
+export const CatalogueEntry = Type.Object({ objectKey: Type.String(), upload: Upload })
 
 export type CatalogueEntry = Static<typeof CatalogueEntry>
 
@@ -88,18 +89,25 @@ export async function commitUpload(
     createdAt,
   }
   const entry: CatalogueEntry = { objectKey, upload }
-  if (await writeJsonIfAbsent(store, entryKey(contentId), entry)) return { upload, created: true }
+  for (;;) {
+    const isNew = await writeJsonIfAbsent(store, entryKey(contentId), entry)
+    if (!isNew) await renewUse(store, contentId)
+    // Retention may be removing an earlier upload of this content, and its entry with it.
+    if (await awaitRemoval(store, contentId)) continue
+    if (isNew) return { upload, created: true }
 
-  const existing = await findUpload(store, contentId)
-  // Committed before, by a call that perhaps could not know it.
-  if (existing?.objectKey === objectKey) return { upload: existing.upload, created: true }
-  if (existing !== undefined && (await store.stat(existing.objectKey))?.size === size) {
-    await store.remove(objectKey)
-    return { upload: existing.upload, created: false }
+    const existing = await findUpload(store, contentId)
+    if (existing === undefined) continue
+    // Committed before, by a call that perhaps could not know it.
+    if (existing.objectKey === objectKey) return { upload: existing.upload, created: true }
+    if ((await store.stat(existing.objectKey))?.size === size) {
+      await store.remove(objectKey)
+      return { upload: existing.upload, created: false }
+    }
+    // The entry outlived its bytes.
+    await writeJson(store, entryKey(contentId), entry)
+    return { upload, created: true }
   }
-  // The entry outlived its bytes.
-  await writeJson(store, entryKey(contentId), entry)
-  return { upload, created: true }
 }
 
 /** Removes a staged upload that is not going to be committed. */
@@ -112,6 +120,18 @@ export async function findUpload(store: ObjectStore, id: ContentId): Promise<Cat
   return readJson(store, entryKey(id), CatalogueEntry)
 }
 
-function entryKey(id: ContentId): string {
-  return `uploads/by-digest/${id.replace(':', '/')}.json`
+/**
+ * Looks an upload up to refer to it: from now on it counts as used. Undefined when it is not in the catalogue,
+ * or its bytes are gone.
+ */
+export async function useUpload(store: ObjectStore, id: ContentId): Promise<CatalogueEntry | undefined> {
+  for (;;) {
+    const [entry, isFresh] = await Promise.all([findUpload(store, id), wasUsedLately(store, id)])
+    if (entry !== undefined && !isFresh) await writeUse(store, id)
+    if (await awaitRemoval(store, id)) continue
+    if (entry === undefined) return undefined
+    // Asked last: bytes that are there now were not removed before the use was written down.
+    if ((await store.stat(entry.objectKey)) !== undefined) return entry
+    if ((await findUpload(store, id))?.objectKey === entry.objectKey) return undefined
+  }
 }

@@ -4,16 +4,29 @@ import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ArtifactContext } from './context.ts'
 import { artifactRoutes } from './routes/artifacts.ts'
+import { batchDownloadUrlRoute } from './routes/batch-download-urls.ts'
+import { checksumRoute } from './routes/checksum.ts'
+import { contentsRoutes } from './routes/contents.ts'
+import { downloadUrlRoutes } from './routes/download-urls.ts'
 import { downloadRoutes } from './routes/downloads.ts'
+import { materializeRoute } from './routes/materialize.ts'
+import { verifyRoutes } from './routes/verify.ts'
 
 /** Makes the artifact service's app. */
 export async function createArtifactApp(context: ArtifactContext, logger: FastifyBaseLogger): Promise<App> {
   const app = createApp({
     logger,
+    trustedProxies: context.config.trustedProxies,
     dependencies: [{ name: 'object-store', check: () => context.store.check() }],
   })
   await describeApi(app)
   artifactRoutes(app, context)
+  downloadUrlRoutes(app, context)
+  batchDownloadUrlRoute(app, context)
+  contentsRoutes(app, context)
+  verifyRoutes(app, context)
+  checksumRoute(app, context)
+  materializeRoute(app, context)
   downloadRoutes(app, context)
   return app
 }

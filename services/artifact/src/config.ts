@@ -4,23 +4,28 @@ import {
   listenVariables,
   loggingVariables,
   objectStoreVariables,
+  serviceTokenVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
+  boolean,
   ConfigurationError,
+  integer,
   list,
   optional,
   readEnvironment,
+  text,
   url,
   type Environment,
 } from '@edgesmith/service/environment'
-import { listenFaults } from '@edgesmith/service/listen-policy'
+import { listenFaults, trustedProxyFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the artifact service. */
 export const artifactVariables = {
   ...loggingVariables,
   ...listenVariables('ARTIFACT', 8083),
   ...apiTokenVariables,
+  ...serviceTokenVariables,
   ...objectStoreVariables,
   ARTIFACT_PUBLIC_URL: optional(
     url(['http', 'https'], {
@@ -28,22 +33,60 @@ export const artifactVariables = {
         'Where clients reach this service, the start of every signed URL; its own address when not set.',
     }),
   ),
+  TRUSTED_PROXIES: list({
+    default: [],
+    description:
+      'Proxies whose `X-Forwarded-For` tells the client of a signed URL that is for one: addresses, networks (CIDR), `loopback`, `linklocal`, `uniquelocal`. The gateway is one, for those who download by it.',
+  }),
   SIGNING_KEYS: list({
     default: [],
     secret: true,
     description:
       'Required. Keys of the signed URLs, each at least 32 characters: the first signs, all are accepted, so that a key can be replaced while its links live.',
   }),
+  ARTIFACT_CACHE_DIRECTORY: optional(
+    text({
+      description:
+        "Directory of this process's own where bytes of images in MinIO are kept, for they are downloaded many times; nothing is kept when not set.",
+    }),
+  ),
+  ARTIFACT_CACHE_MIB: integer({
+    default: 20_480,
+    minimum: 64,
+    maximum: 2 ** 30,
+    description:
+      'How much is kept in `ARTIFACT_CACHE_DIRECTORY`, in MiB; what was not read for the longest time is removed first.',
+  }),
+  DOWNLOAD_REDIRECT: boolean({
+    default: false,
+    description:
+      'Whether the download of an artifact that is one whole object is redirected to MinIO, with a URL of its own that is valid for a minute. Not done for URLs that are limited to clients or in number.',
+  }),
+  MINIO_PUBLIC_ENDPOINT: optional(
+    url(['http', 'https'], {
+      description: 'Where clients reach MinIO, for `DOWNLOAD_REDIRECT`; `MINIO_ENDPOINT` when not set.',
+    }),
+  ),
 }
+
+/** A part of the service's own disk that keeps bytes of images. */
+export type CacheConfig = { readonly directory: string; readonly maximumBytes: number }
 
 export type ArtifactConfig = {
   readonly logLevel: string
   readonly host: string
   readonly port: number
   readonly apiTokens: readonly string[]
+  /** Those of the gateway; where there are none it sends an API token. */
+  readonly serviceTokens: readonly string[]
   readonly objectStore: ObjectStoreConfig
   readonly publicUrl: string | undefined
+  readonly trustedProxies: readonly string[]
   readonly signingKeys: readonly string[]
+  /** Where bytes of images are kept; not at all when left out. */
+  readonly cache?: CacheConfig | undefined
+  /** Where clients reach MinIO, when they are to be redirected to it. */
+  readonly redirectEndpoint?: string | undefined
 }
 
 /** Reads the artifact service's environment. */
@@ -60,14 +103,27 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
   if (env.SIGNING_KEYS.some((key) => key.length < 32)) {
     faults.push('SIGNING_KEYS has a key of less than 32 characters; make one with `openssl rand -hex 32`')
   }
+  faults.push(...trustedProxyFaults(env.TRUSTED_PROXIES))
+  if (env.DOWNLOAD_REDIRECT && objectStore.kind !== 'minio') {
+    faults.push('DOWNLOAD_REDIRECT needs OBJECT_STORE=minio')
+  }
+  const { ARTIFACT_CACHE_DIRECTORY: cacheDirectory, ARTIFACT_CACHE_MIB: cacheMiB } = env
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
     host: env.ARTIFACT_HOST,
     port: env.ARTIFACT_PORT,
     apiTokens: env.API_TOKENS,
+    serviceTokens: env.SERVICE_TOKENS,
     objectStore,
     publicUrl: env.ARTIFACT_PUBLIC_URL,
+    trustedProxies: env.TRUSTED_PROXIES,
     signingKeys: env.SIGNING_KEYS,
+    // The objects of a directory lie on a disk of this machine already.
+    cache:
+      cacheDirectory === undefined || objectStore.kind === 'directory'
+        ? undefined
+        : { directory: cacheDirectory, maximumBytes: cacheMiB * 1024 ** 2 },
+    redirectEndpoint: env.DOWNLOAD_REDIRECT ? (env.MINIO_PUBLIC_ENDPOINT ?? env.MINIO_ENDPOINT) : undefined,
   }
 }

@@ -27,7 +27,9 @@ describe('artifacts and their signed URLs', () => {
     host: '127.0.0.1',
     port: 0,
     apiTokens: [],
+    serviceTokens: [],
     publicUrl: undefined,
+    trustedProxies: [],
     signingKeys: ['new'.repeat(16), 'old'.repeat(16)],
   }
 

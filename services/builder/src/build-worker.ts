@@ -1,7 +1,7 @@
 import { concludeBuild } from '@edgesmith/builds/build-conclusion'
 import type { BuildJob } from '@edgesmith/builds/build-queue'
 import { cancelBuild, describeFailure, finishBuild, isEnd, type Outcome } from '@edgesmith/builds/build-state'
-import { BuildWorker, JobLost, WorkerStopping } from '@edgesmith/builds/build-worker'
+import { BuildWorker, JobLost, WorkerStopping, type JobResult } from '@edgesmith/builds/build-worker'
 import { BuildCanceled, watchCancel } from '@edgesmith/builds/cancellation'
 import type { StoredBuild } from '@edgesmith/builds/build-repository'
 import type { Build, FailureCode } from '@edgesmith/contract/build'
@@ -13,7 +13,8 @@ import { BuildFault } from './build-fault.ts'
 import type { BuilderContext } from './context.ts'
 import { LogWriter } from './log-writer.ts'
 import { removeArtifacts, type Output } from './publish.ts'
-import { runBuild } from './run-build.ts'
+import { BaseGone, makeBuild } from './make-build.ts'
+import { depart, type Plan } from './plan-build.ts'
 
 /** How often builds whose job was lost are looked for, in milliseconds. */
 const reconcileIntervalMs = 60_000
@@ -42,7 +43,21 @@ async function runJob(
   context: BuilderContext,
   { buildId, attempt }: BuildJob,
   stop: AbortSignal,
-): Promise<'done' | 'hand-on'> {
+): Promise<JobResult> {
+  const queued = await context.repository.find(buildId)
+  if (queued?.attempt !== attempt || isEnd(queued.state)) return 'done'
+  // The build stays as it is while another one makes what it needs.
+  await using departure = await depart(context, queued)
+  if (departure === undefined) return 'later'
+  return await runPlanned(context, { buildId, attempt }, departure.plan, stop)
+}
+
+async function runPlanned(
+  context: BuilderContext,
+  { buildId, attempt }: BuildJob,
+  plan: Plan,
+  stop: AbortSignal,
+): Promise<JobResult> {
   const { repository, events, logger, redis, notifications, config } = context
   const claimed = await unlessConflict(repository.claim(buildId, attempt, new Date()))
   if (claimed === undefined) return 'done'
@@ -66,13 +81,8 @@ async function runJob(
         logger.error({ err: error, buildId }, 'Cancelling is not watched any more.')
       },
     })
-    const made = await runBuild(context, {
-      build,
-      log,
-      output,
-      timeoutSeconds,
-      signal: AbortSignal.any([stop, ending.signal]),
-    })
+    const signal = AbortSignal.any([stop, ending.signal])
+    const made = await makeBuild(context, { build, log, output, timeoutSeconds, signal }, plan)
     await log.flush()
     await succeed(context, job, made)
     return 'done'
@@ -80,6 +90,11 @@ async function runJob(
     if (error instanceof WorkerStopping) {
       await unlessConflict(log.flush())
       return 'hand-on'
+    }
+    if (error instanceof BaseGone) {
+      await unlessConflict(log.say(`${error.message} The build is planned anew.`))
+      await unlessConflict(log.flush())
+      return 'later'
     }
     if (error instanceof JobLost || isConflict(error)) {
       logger.warn({ err: error, buildId }, 'The build is no longer ours.')

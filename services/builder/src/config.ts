@@ -16,7 +16,13 @@ import {
   text,
   type Environment,
 } from '@edgesmith/service/environment'
+import {
+  retentionVariables,
+  toRetentionSettings,
+  type RetentionSettings,
+} from '@edgesmith/retention/settings'
 import { workerIdPattern } from '@edgesmith/engine/labels'
+import { maxReserve, minReserve } from '@edgesmith/stamp/placeholder'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 
 const GiB = 1024 ** 3
@@ -123,6 +129,28 @@ export const builderVariables = {
     maximum: 2 ** 31 - 1,
     description: "User and group id that a build's Earthly client runs as.",
   }),
+  USER_DATA_RESERVE_BYTES: integer({
+    default: 256 * 1024,
+    minimum: minReserve,
+    maximum: maxReserve,
+    description:
+      'Room for user-data in an ISO that others are stamped from, in bytes; an ISO with larger user-data is laid out anew.',
+  }),
+  IMAGE_DIGEST_TTL_SECONDS: integer({
+    default: 600,
+    minimum: 1,
+    maximum: 31_536_000,
+    description:
+      'How long it is taken for granted which image a reference stands for, before its registry is asked again, in seconds.',
+  }),
+  ...retentionVariables,
+  RETENTION_INTERVAL_SECONDS: integer({
+    default: 3600,
+    minimum: 1,
+    maximum: 31_536_000,
+    description:
+      'How often one of the workers deletes builds by the retention policies and removes what nothing refers to, in seconds.',
+  }),
   WORK_DIRECTORY: optional(
     text({ description: 'Directory for short-lived working trees; that of the system when not set.' }),
   ),
@@ -143,6 +171,9 @@ export type BuilderConfig = {
   readonly logLimitBytes: number
   readonly workDirectory: string | undefined
   readonly preflightFreeBytes: number
+  readonly userDataReserveBytes: number
+  readonly imageDigestTtlSeconds: number
+  readonly retention: RetentionSettings & { readonly intervalSeconds: number }
   readonly docker: { readonly host: string; readonly certificateDirectory: string | undefined }
   readonly engine: {
     readonly image: string
@@ -198,6 +229,9 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
     logLimitBytes: env.LOG_LIMIT_BYTES,
     workDirectory: env.WORK_DIRECTORY,
     preflightFreeBytes: env.PREFLIGHT_FREE_BYTES,
+    userDataReserveBytes: env.USER_DATA_RESERVE_BYTES,
+    imageDigestTtlSeconds: env.IMAGE_DIGEST_TTL_SECONDS,
+    retention: { ...toRetentionSettings(env), intervalSeconds: env.RETENTION_INTERVAL_SECONDS },
     docker: { host: env.DOCKER_HOST, certificateDirectory: env.DOCKER_CERT_PATH },
     engine: {
       image: engineImage,

@@ -1,3 +1,5 @@
+import type { ImageDigests } from '@edgesmith/bases/image-digests'
+import type { Maker } from '@edgesmith/bases/keys'
 import type { ConclusionParts } from '@edgesmith/builds/build-conclusion'
 import type { Notifications } from '@edgesmith/builds/notifications'
 import type { Mirror } from '@edgesmith/canvos/mirror'
@@ -14,4 +16,6 @@ export type BuilderContext = ConclusionParts & {
   readonly mirror: Mirror
   readonly docker: Docker
   readonly daemon: BuildkitDaemon
+  readonly digests: ImageDigests
+  readonly maker: Maker
 }

@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto'
-import { dataKey } from '@edgesmith/artifacts/artifacts'
-import type { Artifact } from '@edgesmith/contract/artifact'
 import type { BuildProof } from '@edgesmith/contract/build'
 import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
 import { readVolumes } from '@edgesmith/iso/volume'
 import { ImageReader } from '@edgesmith/manifest/image-reader'
-import { objectManifest } from '@edgesmith/manifest/manifest'
+import { makeManifest, sliceManifest, type Extent, type Manifest } from '@edgesmith/manifest/manifest'
+import { openManifest } from '@edgesmith/manifest/open-manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { BuildFault } from './build-fault.ts'
 import type { LaidInput } from './workspace.ts'
+
+/** An ISO image in the store. */
+export type StoredIso = { readonly name: string; readonly manifest: Manifest }
+
+/** An input to be proved; with `extents`, the image is to refer to these very bytes, which are not read again. */
+export type ProvableInput = Omit<LaidInput, 'isIntact'> & { readonly extents?: readonly Extent[] }
 
 /**
  * Proves that the inputs of a build are in its ISO, byte for byte: nearly every input of CanvOS is
@@ -17,13 +22,14 @@ import type { LaidInput } from './workspace.ts'
  */
 export async function proveInputs(
   store: ObjectStore,
-  iso: Artifact,
-  inputs: readonly LaidInput[],
+  iso: StoredIso,
+  inputs: readonly ProvableInput[],
 ): Promise<BuildProof> {
   const files = await listFiles(store, iso)
   const proof: BuildProof = { artifact: iso.name, inputs: [], unproved: [] }
   const missing: string[] = []
-  for (const { pointer, path, place, sha256, size } of inputs) {
+  for (const input of inputs) {
+    const { pointer, path, place, sha256, size } = input
     if ('absent' in place) {
       proof.unproved.push({ pointer, reason: place.absent })
       continue
@@ -33,7 +39,7 @@ export async function proveInputs(
       missing.push(`${pointer} (${path}) is not in ${iso.name}: there is no ${place.path}`)
       continue
     }
-    const found = await digestOf(store, iso, entries)
+    const found = await digestOf(store, contentOf(iso, entries), input)
     if (found.sha256 === sha256 && found.size === size) {
       proof.inputs.push({ pointer, paths: entries.map((entry) => entry.path), sha256, size })
     } else {
@@ -49,8 +55,8 @@ export async function proveInputs(
   )
 }
 
-async function listFiles(store: ObjectStore, iso: Artifact): Promise<Map<string, TreeEntry>> {
-  const reader = new ImageReader(store, objectManifest(dataKey(iso.id), iso.size))
+async function listFiles(store: ObjectStore, { manifest }: StoredIso): Promise<Map<string, TreeEntry>> {
+  const reader = new ImageReader(store, manifest)
   const { primary } = await readVolumes(reader)
   const files = new Map<string, TreeEntry>()
   for await (const entry of walkTree(reader, primary)) {
@@ -72,19 +78,25 @@ function isPresent<T>(value: T | undefined): value is T {
   return value !== undefined
 }
 
+/** The content of files one after the other, as an image of its own. */
+function contentOf({ manifest }: StoredIso, entries: readonly TreeEntry[]): Manifest {
+  return makeManifest(
+    entries.flatMap(({ extents }) => extents).flatMap((extent) => sliceManifest(manifest, extent)),
+  )
+}
+
 async function digestOf(
   store: ObjectStore,
-  iso: Artifact,
-  entries: readonly TreeEntry[],
+  content: Manifest,
+  { extents, sha256 }: ProvableInput,
 ): Promise<{ sha256: string; size: number }> {
+  const { size } = content
+  if (extents !== undefined && isSame(content, makeManifest(extents))) return { sha256, size }
   const hash = createHash('sha256')
-  let size = 0
-  for (const { offset, length } of entries.flatMap((entry) => entry.extents)) {
-    if (length === 0) continue
-    for await (const chunk of (await store.get(dataKey(iso.id), { offset, length })) as AsyncIterable<Buffer>) {
-      hash.update(chunk)
-      size += chunk.length
-    }
-  }
+  for await (const chunk of openManifest(store, content) as AsyncIterable<Buffer>) hash.update(chunk)
   return { sha256: hash.digest('hex'), size }
+}
+
+function isSame(a: Manifest, b: Manifest): boolean {
+  return JSON.stringify(a.extents) === JSON.stringify(b.extents)
 }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { dataKey, publishArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
+import type { Origin } from '@edgesmith/builds/build-state'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build, BuildProof } from '@edgesmith/contract/build'
 import { FileName } from '@edgesmith/contract/identifiers'
@@ -12,17 +13,17 @@ import { objectManifest } from '@edgesmith/manifest/manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Value } from 'typebox/value'
 import { BuildFault } from './build-fault.ts'
-import { proveInputs } from './proof.ts'
+import { proveInputs, type StoredIso } from './proof.ts'
 import type { LaidInput } from './workspace.ts'
 
 /** Where CanvOS leaves what it made (`SAVE ARTIFACT … AS LOCAL ./build/…` in its Earthfile). */
 export const outputDirectory = 'build'
 
 /** Bytes of a `.sha256` file that are read at the most. */
-const checksumFileLimit = 64 * 1024
+export const checksumFileLimit = 64 * 1024
 
 /** What a build made: its artifacts, and that its inputs are in the ISO image, where there is one. */
-export type Output = { readonly artifacts: Artifact[]; readonly proof?: BuildProof }
+export type Output = { readonly artifacts: Artifact[]; readonly proof?: BuildProof } & Origin
 
 /**
  * Makes every file of CanvOS's output directory an artifact, and checks them: against the checksums
@@ -42,16 +43,18 @@ export async function publishOutput(
   try {
     for await (const entry of entriesOf(output)) {
       signal.throwIfAborted()
-      if (entry.type === 'directory' && posix.normalize(`${entry.path}/`) === `${outputDirectory}/`) continue
       const name = plainName(entry)
       artifacts.push(await publishArtifact(store, { buildId: build.id, name, source: entry.body, signal }))
     }
     assertComplete(build, artifacts)
     await checkSums(store, artifacts)
-    for (const artifact of artifacts) if (isIso(artifact)) await checkImage(store, artifact)
+    for (const { id, name, size } of artifacts.filter(isIso)) {
+      await checkImage(store, { name, manifest: objectManifest(dataKey(id), size) })
+    }
     const iso = artifacts.find(isIso)
     if (iso === undefined) return { artifacts }
-    return { artifacts, proof: await proveInputs(store, iso, laid) }
+    const manifest = objectManifest(dataKey(iso.id), iso.size)
+    return { artifacts, proof: await proveInputs(store, { name: iso.name, manifest }, laid) }
   } catch (error) {
     await removeArtifacts(store, artifacts)
     throw error
@@ -63,16 +66,20 @@ export async function removeArtifacts(store: ObjectStore, artifacts: readonly Ar
   for (const { id } of artifacts) await removeArtifact(store, id)
 }
 
-/** The entries; none when there is no output directory. */
-async function* entriesOf(output: AsyncIterable<TakenEntry>): AsyncGenerator<TakenEntry> {
+/** What is in the output directory; nothing when there is none. */
+export async function* entriesOf(output: AsyncIterable<TakenEntry>): AsyncGenerator<TakenEntry> {
   try {
-    yield* output
+    for await (const entry of output) {
+      const isRoot = entry.type === 'directory' && posix.normalize(`${entry.path}/`) === `${outputDirectory}/`
+      if (!isRoot) yield entry
+    }
   } catch (error) {
     if (dockerStatus(error) !== 404) throw error
   }
 }
 
-function plainName(entry: TakenEntry): string {
+/** Name of a file of the output directory. @throws BuildFault `invalid-output` */
+export function plainName(entry: TakenEntry): string {
   const name = posix.relative(outputDirectory, entry.path)
   if (entry.type === 'file' && Value.Check(FileName, name)) return name
   const what =
@@ -82,11 +89,15 @@ function plainName(entry: TakenEntry): string {
   throw new BuildFault('invalid-output', `${entry.path} is ${what}. Only plain files can become artifacts.`)
 }
 
-function isIso({ name }: Artifact): boolean {
+export function isIso({ name }: Pick<Artifact, 'name'>): boolean {
   return name.endsWith('.iso')
 }
 
-function assertComplete({ target }: Build, artifacts: readonly Artifact[]): void {
+/** @throws BuildFault `no-output` when there is no ISO and the target is to make one */
+export function assertComplete(
+  { target }: Pick<Build, 'target'>,
+  artifacts: readonly Pick<Artifact, 'name'>[],
+): void {
   // Provider images go to a registry; nothing of them has to be left here.
   if (target === 'provider-images' || artifacts.some(isIso)) return
   const found = artifacts.length === 0 ? 'nothing' : artifacts.map(({ name }) => name).join(', ')
@@ -102,19 +113,27 @@ async function checkSums(store: ObjectStore, artifacts: readonly Artifact[]): Pr
     const summed = artifacts.find(({ name }) => `${name}.sha256` === sums.name)
     if (summed === undefined) continue
     const content = await text(await store.get(dataKey(sums.id), { offset: 0, length: checksumFileLimit }))
-    const written = /^\\?([0-9a-f]{64})(?:\s|$)/i.exec(content)?.[1]?.toLowerCase()
-    if (written === summed.sha256) continue
-    throw new BuildFault(
-      'checksum-mismatch',
-      `${summed.name} has the SHA-256 ${summed.sha256}, but ${sums.name} says ${written ?? 'none'}.`,
-    )
+    assertSum(summed, sums.name, content)
   }
 }
 
-async function checkImage(store: ObjectStore, artifact: Artifact): Promise<void> {
-  const { faults } = await checkIso(
-    new ImageReader(store, objectManifest(dataKey(artifact.id), artifact.size)),
+/** @throws BuildFault `checksum-mismatch` unless that is what `sha256sum` writes of the file */
+export function assertSum(
+  { name, sha256 }: { name: string; sha256?: string | undefined },
+  sumsName: string,
+  sums: string,
+): void {
+  const written = /^\\?([0-9a-f]{64})(?:\s|$)/i.exec(sums)?.[1]?.toLowerCase()
+  if (written === sha256) return
+  throw new BuildFault(
+    'checksum-mismatch',
+    `${name} has the SHA-256 ${sha256 ?? 'unknown'}, but ${sumsName} says ${written ?? 'none'}.`,
   )
+}
+
+/** @throws BuildFault `invalid-iso` unless the image is one that boots */
+export async function checkImage(store: ObjectStore, { name, manifest }: StoredIso): Promise<void> {
+  const { faults } = await checkIso(new ImageReader(store, manifest))
   if (faults.length === 0) return
-  throw new BuildFault('invalid-iso', `${artifact.name}: ${faults.map(({ message }) => message).join(' ')}`)
+  throw new BuildFault('invalid-iso', `${name}: ${faults.map(({ message }) => message).join(' ')}`)
 }

@@ -1,6 +1,7 @@
-import type { Build } from '@edgesmith/contract/build'
+import type { Build, ResolvedImage } from '@edgesmith/contract/build'
 import type { BuildTarget } from '@edgesmith/contract/build-spec'
 import { earthlyTarget } from '@edgesmith/contract/build-spec'
+import type { TakenEntry } from '@edgesmith/engine/archive'
 import type { DaemonEndpoint } from '@edgesmith/engine/buildkit-daemon'
 import { ClientContainer } from '@edgesmith/engine/client-container'
 import { awaitDocker } from '@edgesmith/engine/docker'
@@ -12,7 +13,8 @@ import { BuildFault } from './build-fault.ts'
 import type { BuilderContext } from './context.ts'
 import type { LogWriter } from './log-writer.ts'
 import { judgeWorker } from './preflight.ts'
-import { outputDirectory, publishOutput, type Output } from './publish.ts'
+import { outputDirectory } from './publish.ts'
+import { PulledImages } from './pulled-images.ts'
 import { assertIntact, sizeOfInputs, workspaceEntries, type LaidInput } from './workspace.ts'
 
 /**
@@ -51,17 +53,32 @@ export type BuildRun = {
   readonly signal: AbortSignal
 }
 
+/** What a run of Earthly is for. */
+export type EarthlyWork<Made> = {
+  /** Laid instead of the user-data. */
+  readonly placeholder?: Buffer | undefined
+  /** Takes what Earthly left in the output directory, which is gone afterwards. */
+  readonly take: (output: AsyncIterable<TakenEntry>, laid: readonly LaidInput[]) => Promise<Made>
+}
+
+/** What a run made, and the images that it started from, as far as their registries told. */
+export type EarthlyResult<Made> = { readonly made: Made; readonly images: ResolvedImage[] }
+
 /**
- * Runs a build: workspace, Earthly, artifacts. Its container and volume are gone when this settles.
+ * Runs a build: workspace, Earthly, output. Its container and volume are gone when this settles.
  * A run that loses its BuildKit daemon begins anew, with what the cache kept, a few times.
  * @throws BuildFault when the build cannot succeed, the reason of the signal, EngineError when the
  * engine failed once too often
  */
-export async function runBuild(context: BuilderContext, run: BuildRun): Promise<Output> {
+export async function runBuild<Made>(
+  context: BuilderContext,
+  run: BuildRun,
+  work: EarthlyWork<Made>,
+): Promise<EarthlyResult<Made>> {
   const { docker, config, logger } = context
   for (let lost = 0; ; lost += 1) {
     try {
-      return await runOnce(context, run)
+      return await runOnce(context, run, work)
     } catch (thrown) {
       // When Docker is lost, removing the container fails as well.
       const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
@@ -74,9 +91,14 @@ export async function runBuild(context: BuilderContext, run: BuildRun): Promise<
   }
 }
 
-async function runOnce(context: BuilderContext, run: BuildRun): Promise<Output> {
-  const { docker, daemon, config, mirror, store } = context
+async function runOnce<Made>(
+  context: BuilderContext,
+  run: BuildRun,
+  { placeholder, take }: EarthlyWork<Made>,
+): Promise<EarthlyResult<Made>> {
+  const { docker, daemon, config, mirror, store, digests } = context
   const { build, log, signal } = run
+  run.output.restart()
   await reap(docker, { buildId: build.id })
   const endpoint = await daemon.ready()
   signal.throwIfAborted()
@@ -95,21 +117,35 @@ async function runOnce(context: BuilderContext, run: BuildRun): Promise<Output> 
   await log.say(`CanvOS ${build.canvos.tag}, ${earthlyTarget[build.target]}`)
   const laid: LaidInput[] = []
   await client.put(
-    workspaceEntries({ mirror, store, workDirectory: config.workDirectory }, build, signal, laid),
+    workspaceEntries(
+      { mirror, store, workDirectory: config.workDirectory },
+      build,
+      signal,
+      laid,
+      placeholder,
+    ),
     signal,
   )
   assertIntact(laid)
+  const images = new PulledImages(digests)
   const exit = await runEarthly(client, {
     signal,
     lost: endpoint.ended,
-    onOutput: (chunk) => log.write(run.output.push(chunk), run.output.progress),
+    onOutput: async (chunk) => {
+      await log.write(run.output.push(chunk), run.output.progress)
+      images.look(run.output.images)
+    },
   })
   await log.write(run.output.end(), run.output.progress)
   if (exit.exitCode !== 0) {
     await endpoint.assertRunning()
     throw faultOf(exit, run.output, build.canvos.tag)
   }
-  return await publishOutput(store, build, client.take(outputDirectory), signal, laid)
+  const { resolved, unknown } = await images.resolve()
+  for (const reference of unknown) {
+    await log.say(`warning image.unknown: The registry of ${reference} does not tell its digest.`)
+  }
+  return { made: await take(client.take(outputDirectory), laid), images: resolved }
 }
 
 /** @throws BuildFault `insufficient-resources` when the worker cannot run the build */

@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto'
+import { publishEngineProfile } from '@edgesmith/bases/engine-profile'
+import { ImageDigests } from '@edgesmith/bases/image-digests'
 import { BuildEvents } from '@edgesmith/builds/build-events'
 import { BuildRepository } from '@edgesmith/builds/build-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
@@ -5,12 +8,16 @@ import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { openMirror } from '@edgesmith/canvos/mirror'
 import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
 import { openDocker } from '@edgesmith/engine/docker'
+import { ensureImage } from '@edgesmith/engine/image'
 import { reap } from '@edgesmith/engine/reaper'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
 import { createBuilderApp } from './app.ts'
 import { startBuildWorker } from './build-worker.ts'
+import { startFleetWorkers } from './fleet-workers.ts'
+import { keepRetaining } from './retention-job.ts'
+import type Docker from 'dockerode'
 import type { BuilderConfig } from './config.ts'
 import type { BuilderContext } from './context.ts'
 
@@ -56,6 +63,12 @@ export async function startBuilder(
       },
     }),
   )
+  const { userDataReserveBytes, imageDigestTtlSeconds } = config
+  const { insecureRegistries } = config.engine
+  const digests = stack.use(
+    new ImageDigests({ redis, insecureRegistries, ttlSeconds: imageDigestTtlSeconds }),
+  )
+  const maker = { engine: await engineIdentity(docker, config), userDataReserveBytes }
   const context: BuilderContext = {
     config,
     logger,
@@ -67,17 +80,33 @@ export async function startBuilder(
     mirror,
     docker,
     daemon,
+    digests,
+    maker,
   }
   const reaped = await reap(docker, { workerId: config.workerId })
   if (reaped.length > 0) logger.warn({ reaped }, 'Removed what an earlier worker of this name left behind.')
   await daemon.ready()
+  await publishEngineProfile(redis, { ...maker, insecureRegistries, imageDigestTtlSeconds })
 
   const app = stack.adopt(createBuilderApp(context), (opened) => opened.close())
   const url = await listen(app, config)
   stack.defer(() => {
     stopping.abort()
   })
+  const { intervalSeconds, ...settings } = config.retention
+  stack.use(keepRetaining({ store, redis, repository, settings, intervalSeconds, logger }))
   stack.adopt(startBuildWorker(context), (worker) => worker.stop())
+  stack.use(startFleetWorkers(context))
   const started = stack.move()
   return { url, [Symbol.asyncDispose]: () => started.disposeAsync() }
+}
+
+/** Names the images that a build runs in, whatever they are called. @throws EngineError */
+async function engineIdentity(docker: Docker, { engine }: BuilderConfig): Promise<string> {
+  const images = await Promise.all(
+    [engine.image, engine.daemonImage].map((reference) => ensureImage(docker, reference)),
+  )
+  return createHash('sha256')
+    .update(images.map(({ id }) => id).join('\n'))
+    .digest('hex')
 }

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { createReadStream } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { pipeline, type Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { argFilePath, writeArgFile } from '@edgesmith/canvos/arg-file'
 import { isoPathOf, type IsoPath } from '@edgesmith/canvos/iso-path'
 import { UnknownTagError, type Mirror } from '@edgesmith/canvos/mirror'
@@ -25,7 +27,8 @@ type WorkspaceParts = {
   readonly workDirectory: string | undefined
 }
 
-type StoredInput = WorkspaceInput & {
+/** An input of a build, with the files of those tars that are laid one by one. */
+export type StoredInput = WorkspaceInput & {
   readonly objectKey: string
   readonly size: number
   readonly contentId: string
@@ -52,7 +55,7 @@ const smallFile = 1024 ** 2
 /**
  * The workspace of a build: CanvOS at its tag, unmodified, the inputs where CanvOS wants them, and the
  * `.arg` file. Inputs are streamed from the store and never touch this machine's disk; each is added to
- * `laid` once it is there, with the digest of what was laid.
+ * `laid` once it is there, with the digest of what was laid. A `placeholder` is laid instead of the user-data.
  * @throws BuildFault `canvos-unavailable`, `input-unavailable`
  */
 export async function* workspaceEntries(
@@ -60,6 +63,7 @@ export async function* workspaceEntries(
   build: Build,
   signal: AbortSignal,
   laid: LaidInput[],
+  placeholder?: Buffer,
 ): AsyncGenerator<ArchiveEntry> {
   const layout = layoutInputs({
     tag: build.canvos.tag,
@@ -79,6 +83,16 @@ export async function* workspaceEntries(
   }
   for (const file of layout.files) {
     const content = await whileStored(file.source, () => laidContent(parts.store, file))
+    if (placeholder !== undefined && file.source.role === 'userData') {
+      const sha256 = digestOf(placeholder)
+      const userData = await buffer(await whileStored(file.source, content.open))
+      const isIntact = file.source.contentId === `sha256:${digestOf(userData)}`
+      const place = isoPathOf(file.path, layout.arguments)
+      const { pointer } = file.source
+      laid.push({ pointer, path: file.path, sha256, size: placeholder.length, place, isIntact })
+      yield { type: 'file', path: file.path, mode: 0o644, body: placeholder }
+      continue
+    }
     yield {
       type: 'stream',
       path: file.path,
@@ -90,6 +104,10 @@ export async function* workspaceEntries(
         }),
     }
   }
+}
+
+function digestOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 /** Passes an input on, and tells of its bytes when it has been read to the end. */
@@ -119,7 +137,8 @@ export async function sizeOfInputs(store: ObjectStore, build: Build): Promise<nu
   return size
 }
 
-async function findInputs(store: ObjectStore, build: Build): Promise<StoredInput[]> {
+/** The inputs of a build as they are stored. @throws BuildFault `input-unavailable` */
+export async function findInputs(store: ObjectStore, build: Build): Promise<StoredInput[]> {
   const inputs: StoredInput[] = []
   for (const { role, pointer, file } of listInputs(build.spec.inputs)) {
     const entry = await findUpload(store, file.upload)
@@ -153,11 +172,15 @@ function unavailable(pointer: string): BuildFault {
 
 /** @throws BuildFault `input-unavailable` when the store did not give back what was uploaded */
 export function assertIntact(laid: readonly LaidInput[]): void {
-  const damaged = laid.filter(({ isIntact }) => !isIntact).map(({ pointer }) => pointer)
-  if (damaged.length === 0) return
-  throw new BuildFault(
+  const pointers = laid.filter(({ isIntact }) => !isIntact).map(({ pointer }) => pointer)
+  if (pointers.length > 0) throw damaged(pointers)
+}
+
+/** The fault of inputs whose stored bytes are not those that were uploaded. */
+export function damaged(pointers: readonly string[]): BuildFault {
+  return new BuildFault(
     'input-unavailable',
-    `The stored bytes of ${damaged.join(', ')} are not those that were uploaded. Upload the files again, delete what is damaged first, and look at the object store.`,
+    `The stored bytes of ${pointers.join(', ')} are not those that were uploaded. Upload the files again, delete what is damaged first, and look at the object store.`,
   )
 }
 

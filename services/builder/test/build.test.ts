@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
-import { dataKey } from '@edgesmith/artifacts/artifacts'
+import { findArtifact } from '@edgesmith/artifacts/artifacts'
+import { openFile } from '@edgesmith/iso/file'
 import { walkTree } from '@edgesmith/iso/tree'
 import { readVolumes } from '@edgesmith/iso/volume'
-import { ImageReader } from '@edgesmith/manifest/image-reader'
-import { objectManifest } from '@edgesmith/manifest/manifest'
 import { startBuilder } from '../src/service.ts'
 import { fixtureTag, Harness } from './harness.ts'
 
@@ -19,7 +18,7 @@ describe('A builder', () => {
   let harness: Harness
   let builder: Awaited<ReturnType<typeof startBuilder>>
   before(async () => {
-    harness = await Harness.open({ BUILDER_CONCURRENCY: '2' })
+    harness = await Harness.open({ BUILDER_CONCURRENCY: '2', USER_DATA_RESERVE_BYTES: '1024' })
     builder = await startBuilder(harness.config)
   })
   after(async () => {
@@ -35,7 +34,17 @@ describe('A builder', () => {
     const iso = build.artifacts.find(({ name }) => name === 'test-installer.iso')
     const sums = build.artifacts.find(({ name }) => name === 'test-installer.iso.sha256')
     assert.ok(iso !== undefined && sums !== undefined)
-    assert.match(await text(await harness.store.get(dataKey(sums.id))), new RegExp(`^${iso.sha256}`))
+    const image = await harness.image(iso)
+    const hash = createHash('sha256')
+    for (let at = 0; at < image.size; at += 2 ** 20) hash.update(await image.read(at, 2 ** 20))
+    assert.equal(hash.digest('hex'), iso.sha256)
+    assert.equal(await text(await openFile(image, '/files-iso/config.yaml')), userData)
+    assert.deepEqual((await findArtifact(harness.store, sums.id))?.content, { kind: 'checksum', of: iso.id })
+    assert.deepEqual(
+      [build.road, build.baseBuildId, build.images?.length],
+      ['build', undefined, 5],
+      JSON.stringify(build.images),
+    )
     assert.ok((build.progress?.steps ?? 0) > 5)
     assert.ok((build.progress?.targetsSeen ?? 0) > 2)
     assert.deepEqual(await harness.leftovers({ buildId: id }), [])
@@ -50,8 +59,9 @@ describe('A builder', () => {
     })
   })
 
-  it('names the target that refuses the user-data', async () => {
-    const id = await harness.submit({ inputs: { userData: await harness.upload('stylus: {}\n') } })
+  it('names the target that refuses user-data for which no room is reserved', async () => {
+    const refused = `stylus: {}\n${'# padding\n'.repeat(150)}`
+    const id = await harness.submit({ inputs: { userData: await harness.upload(refused) } })
     const { state, failure } = await harness.ended(id)
     assert.equal(state, 'failed')
     assert.equal(failure?.failingTarget, '+validate-user-data')
@@ -76,7 +86,7 @@ describe('A builder', () => {
     assert.equal(build.state, 'succeeded', JSON.stringify(build.failure, null, 1))
     const iso = build.artifacts.find(({ name }) => name === 'with-inputs.iso')
     assert.ok(iso !== undefined)
-    const image = new ImageReader(harness.store, objectManifest(dataKey(iso.id), iso.size))
+    const image = await harness.image(iso)
     const files = new Map<string, string>()
     for await (const { type, path, extents } of walkTree(image, (await readVolumes(image)).primary)) {
       const [extent] = extents

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { randomUUID } from 'node:crypto'
+import { findArtifact } from '@edgesmith/artifacts/artifacts'
 import { BuildEvents } from '@edgesmith/builds/build-events'
 import { BuildQueue } from '@edgesmith/builds/build-queue'
 import { BuildRepository } from '@edgesmith/builds/build-repository'
@@ -12,11 +13,13 @@ import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { openMirror } from '@edgesmith/canvos/mirror'
+import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildInputs, BuildSpec, BuildTarget } from '@edgesmith/contract/build-spec'
 import type { BuildEvent } from '@edgesmith/contract/event'
 import { openDocker } from '@edgesmith/engine/docker'
 import { labelFilter, labelNames } from '@edgesmith/engine/labels'
+import { ImageReader } from '@edgesmith/manifest/image-reader'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { commitUpload, stageUpload } from '@edgesmith/uploads/uploads'
@@ -33,6 +36,8 @@ export type SubmitOptions = {
   readonly inputs?: BuildInputs
   readonly timeoutSeconds?: number
   readonly tag?: string
+  /** `bypass` when left out, so that a build runs Earthly whatever was built before it. */
+  readonly cache?: 'use' | 'bypass'
 }
 
 /**
@@ -139,6 +144,7 @@ export class Harness implements AsyncDisposable {
     const spec: BuildSpec = {
       ...(options.inputs === undefined ? {} : { inputs: options.inputs }),
       timeoutSeconds: options.timeoutSeconds ?? 300,
+      cache: options.cache ?? 'bypass',
     }
     const build = createBuild(
       {
@@ -199,6 +205,13 @@ export class Harness implements AsyncDisposable {
     return lines
   }
 
+  /** An artifact's bytes as an image. */
+  async image({ id }: Artifact): Promise<ImageReader> {
+    const stored = await findArtifact(this.store, id)
+    if (stored?.content.kind !== 'manifest') throw new Error(`There is no image ${id}.`)
+    return new ImageReader(this.store, stored.content.manifest)
+  }
+
   /** The container of the worker's BuildKit daemon. */
   async daemon(): Promise<Docker.Container> {
     const { label } = labelFilter({ workerId: this.config.workerId })
@@ -222,6 +235,11 @@ export class Harness implements AsyncDisposable {
       ...networks.map(({ Name }) => Name),
       ...volumes.map(({ Name }) => Name).filter((name) => !name.endsWith('-cache')),
     ]
+  }
+
+  /** Removes the cache that another worker than the configured one leaves. */
+  async removeCacheOf(workerId: string): Promise<void> {
+    await removeCache(this.docker, workerId)
   }
 
   async #commitOf(tag: string): Promise<string> {

@@ -3,11 +3,8 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { dataKey } from '@edgesmith/artifacts/artifacts'
 import { openFile } from '@edgesmith/iso/file'
 import { pack } from 'tar-stream'
-import { ImageReader } from '@edgesmith/manifest/image-reader'
-import { objectManifest } from '@edgesmith/manifest/manifest'
 import { startBuilder } from '../src/service.ts'
 import { Harness } from './harness.ts'
 
@@ -45,7 +42,7 @@ describe('Inputs that are not laid as they are', () => {
     assert.equal(build.state, 'succeeded', JSON.stringify(build.failure, null, 1))
     const iso = build.artifacts.find(({ name }) => name === 'laid.iso')
     assert.ok(iso !== undefined)
-    const image = new ImageReader(harness.store, objectManifest(dataKey(iso.id), iso.size))
+    const image = await harness.image(iso)
     const read = async (path: string) => buffer(await openFile(image, path))
     const content = '/opt/spectrocloud/content'
     assert.deepEqual(zstdDecompressSync(await read(`${content}/plain.tar.zst_part00`)), plain)

@@ -10,6 +10,8 @@ import { buildEventRoutes } from './routes/build-events.ts'
 import { buildRoutes } from './routes/builds.ts'
 import { canvosRoutes } from './routes/canvos.ts'
 import { documentationRoutes } from './routes/documentation.ts'
+import { fleetRoutes } from './routes/fleets.ts'
+import { retentionRoutes } from './routes/retention.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { resumableUploadRoutes } from './routes/resumable-uploads.ts'
 import { uploadRoutes } from './routes/uploads.ts'
@@ -40,8 +42,10 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     resumableUploadRoutes(scope, context)
     buildRoutes(scope, context)
     buildEventRoutes(scope, context)
+    fleetRoutes(scope, context)
     validationRoutes(scope, context)
     canvosRoutes(scope, context)
+    retentionRoutes(scope, context)
     schemaRoutes(scope)
   })
   return app

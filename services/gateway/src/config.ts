@@ -9,6 +9,11 @@ import {
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
+  retentionVariables,
+  toRetentionSettings,
+  type RetentionSettings,
+} from '@edgesmith/retention/settings'
+import {
   ConfigurationError,
   integer,
   optional,
@@ -75,6 +80,7 @@ export const gatewayVariables = {
     maximum: 3600,
     description: 'Time after which a client that sends and reads nothing is cut off, in seconds.',
   }),
+  ...retentionVariables,
   BUILD_TIMEOUT_SECONDS: integer({
     default: 7200,
     minimum: 1,
@@ -96,6 +102,7 @@ export type GatewayConfig = {
   readonly uploadLimits: UploadLimits
   readonly resumableUploadTtlMs: number
   readonly buildTimeoutSeconds: number
+  readonly retention: RetentionSettings
   readonly idleTimeoutSeconds: number
 }
 
@@ -127,6 +134,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     },
     resumableUploadTtlMs: env.RESUMABLE_UPLOAD_TTL_SECONDS * 1000,
     buildTimeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
+    retention: toRetentionSettings(env),
     idleTimeoutSeconds: env.IDLE_TIMEOUT_SECONDS,
   }
 }

@@ -1,9 +1,12 @@
 import type { BuildEvents } from '@edgesmith/builds/build-events'
 import type { BuildQueue } from '@edgesmith/builds/build-queue'
 import type { BuildRepository } from '@edgesmith/builds/build-repository'
+import type { FleetQueue } from '@edgesmith/builds/fleet-queue'
+import type { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { Redis } from 'ioredis'
 import type { GatewayConfig } from './config.ts'
+import type { DownloadUrlClient } from './fleet-download-urls.ts'
 import type { ValidationClient } from './validation-client.ts'
 
 /** What the gateway's routes work with. */
@@ -15,4 +18,8 @@ export type GatewayContext = {
   readonly events: BuildEvents
   readonly queue: BuildQueue
   readonly validation: ValidationClient
+  readonly fleets: FleetRepository
+  readonly fleetQueue: FleetQueue
+  readonly checksumQueue: FleetQueue
+  readonly downloadUrls: DownloadUrlClient
 }

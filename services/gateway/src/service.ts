@@ -1,6 +1,8 @@
 import { BuildEvents } from '@edgesmith/builds/build-events'
 import { BuildQueue } from '@edgesmith/builds/build-queue'
 import { BuildRepository } from '@edgesmith/builds/build-repository'
+import { FleetQueue } from '@edgesmith/builds/fleet-queue'
+import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
@@ -9,6 +11,7 @@ import { openStore } from '@edgesmith/store/open-store'
 import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
 import { createGatewayApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
+import { DownloadUrlClient } from './fleet-download-urls.ts'
 import { keepRemovingExpired } from './resumable/expiry.ts'
 import { RedisLocker } from './resumable/redis-locker.ts'
 import { ValidationClient } from './validation-client.ts'
@@ -30,6 +33,8 @@ export async function startGateway(
   )
   const notifications = resources.use(new Notifications(redis, onError))
   const queue = resources.use(new BuildQueue(redis, onError))
+  const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))
+  const checksumQueue = resources.use(new FleetQueue(redis, 'fleet-checksums', onError))
   const app = await createGatewayApp(
     {
       config,
@@ -39,6 +44,10 @@ export async function startGateway(
       events: new BuildEvents({ redis, notifications, store }),
       queue,
       validation: new ValidationClient(config.validationUrl, config.serviceTokens[0]),
+      fleets: new FleetRepository(redis),
+      fleetQueue,
+      checksumQueue,
+      downloadUrls: new DownloadUrlClient(config.artifactUrl, config.serviceTokens[0] ?? config.apiTokens[0]),
     },
     logger,
   )

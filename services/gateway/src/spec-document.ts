@@ -1,7 +1,7 @@
 import { BuildSpec } from '@edgesmith/contract/build-spec'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { schemaFaults } from '@edgesmith/service/request-validation'
-import type { Static } from 'typebox'
+import type { Static, TSchema } from 'typebox'
 import { LineCounter, parseDocument } from 'yaml'
 
 /** Most bytes a build spec may have. */
@@ -45,14 +45,23 @@ export function parseSpec(text: string): unknown {
  * @throws ProblemError `invalid-body` with every fault and the JSON Pointer to it.
  */
 export function checkSpec(value: unknown): Static<typeof BuildSpec> {
+  return checkDocument(BuildSpec, 'build spec', value)
+}
+
+/** The same for a document of another kind. */
+export function checkDocument<Schema extends TSchema>(
+  schema: Schema,
+  name: string,
+  value: unknown,
+): Static<Schema> {
   const spec = value ?? {}
-  const errors = schemaFaults(BuildSpec, spec)
+  const errors = schemaFaults(schema, spec)
   if (errors.length > 0) {
     throw new ProblemError(
       'invalid-body',
-      `The build spec has ${errors.length === 1 ? 'a fault' : `${errors.length} faults`}.`,
+      `The ${name} has ${errors.length === 1 ? 'a fault' : `${errors.length} faults`}.`,
       { errors },
     )
   }
-  return spec
+  return spec as Static<Schema>
 }

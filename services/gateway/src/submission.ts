@@ -3,7 +3,7 @@ import type { BuildSpec, InputRole } from '@edgesmith/contract/build-spec'
 import type { Diagnostic } from '@edgesmith/contract/diagnostic'
 import type { StoredInput } from '@edgesmith/contract/validation'
 import { listInputs, repeatableRoles } from '@edgesmith/contract/build-spec'
-import { commitUpload, discardUpload, findUpload, type StagedUpload } from '@edgesmith/uploads/uploads'
+import { commitUpload, discardUpload, useUpload, type StagedUpload } from '@edgesmith/uploads/uploads'
 
 /** A file that came with a request, stored but not yet in the catalogue. */
 export type StagedFile = {
@@ -64,22 +64,27 @@ export class Submission implements AsyncDisposable {
   }
 
   async #findStored(contentId: string): Promise<StoredFile | undefined> {
-    const found = await findUpload(this.#store, contentId)
-    if (found === undefined || (await this.#store.stat(found.objectKey)) === undefined) return undefined
-    return { objectKey: found.objectKey, ...found.upload }
+    const found = await useUpload(this.#store, contentId)
+    return found === undefined ? undefined : { objectKey: found.objectKey, ...found.upload }
   }
 
-  /** Makes the files uploads like any other; from here on they outlive the submission. */
-  async commit(): Promise<void> {
+  /**
+   * Makes the files uploads like any other; from here on they outlive the submission. True when one of them
+   * had been uploaded before: its bytes are elsewhere now.
+   */
+  async commit(): Promise<boolean> {
+    let isMoved = false
     while (this.#files.length > 0) {
       const [file] = this.#files as [StagedFile]
-      await commitUpload(
+      const { created } = await commitUpload(
         this.#store,
         file.staged,
         file.fileName === undefined ? {} : { fileName: file.fileName },
       )
+      isMoved ||= !created
       this.#files.shift()
     }
+    return isMoved
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { removeArtifact } from '@edgesmith/artifacts/artifacts'
-import { removeArchive } from '@edgesmith/builds/build-archive'
+import { canonicalJson } from '@edgesmith/bases/canonical-json'
 import { createBuild } from '@edgesmith/builds/build-state'
 import { releaseKey, reserveKey, type Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
@@ -8,23 +7,26 @@ import { hasErrors } from '@edgesmith/contract/diagnostic'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ValidationResult } from '@edgesmith/contract/validation'
 import { v7 as uuidV7 } from 'uuid'
+import { answerAtOnce } from './answer-at-once.ts'
 import type { GatewayContext } from './context.ts'
 import type { Submission } from './submission.ts'
 
 /** Diagnoses a submission: what its uploads and the validation service say. */
-export async function diagnose(
-  { validation }: GatewayContext,
-  submission: Submission,
-): Promise<ValidationResult> {
+export async function diagnose(context: GatewayContext, submission: Submission): Promise<ValidationResult> {
+  return (await judge(context, submission)).result
+}
+
+async function judge({ validation }: GatewayContext, submission: Submission) {
   const { inputs, diagnostics } = await submission.resolveInputs()
   const result = await validation.validate({ spec: submission.spec, inputs })
   const all = [...diagnostics, ...result.diagnostics]
-  return { ...result, diagnostics: all, valid: !hasErrors(all) }
+  return { inputs, result: { ...result, diagnostics: all, valid: !hasErrors(all) } }
 }
 
 /**
- * Turns a submission into a queued build. The files are kept and the record written before the
- * build is queued, so that what is answered is never lost.
+ * Turns a submission into a build: one that has succeeded where its ISO can be had from what is stored, and
+ * a queued one otherwise. The files are kept and the record written before the build is queued, so that what
+ * is answered is never lost.
  * @throws ProblemError `invalid-input` with every diagnostic, `idempotency-key-reused`, `idempotency-key-in-use`.
  */
 export async function submitBuild(
@@ -32,7 +34,7 @@ export async function submitBuild(
   submission: Submission,
   idempotencyKey: string | undefined,
 ): Promise<{ build: Build; replayed: boolean }> {
-  if (idempotencyKey === undefined) return { build: await queueBuild(context, submission), replayed: false }
+  if (idempotencyKey === undefined) return { build: await makeBuild(context, submission), replayed: false }
 
   const buildId = uuidV7()
   const reserved = await reserveKey(context.redis, {
@@ -59,7 +61,7 @@ export async function submitBuild(
       break
   }
   try {
-    return { build: await queueBuild(context, submission, reserved.reservation), replayed: false }
+    return { build: await makeBuild(context, submission, reserved.reservation), replayed: false }
   } catch (error) {
     await releaseKey(context.redis, reserved.reservation)
     throw error
@@ -70,20 +72,13 @@ function fingerprint({ spec }: Submission): string {
   return createHash('sha256').update(canonicalJson(spec)).digest('hex')
 }
 
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  )
-}
-
-async function queueBuild(
+export async function makeBuild(
   context: GatewayContext,
   submission: Submission,
   reservation?: Reservation,
 ): Promise<Build> {
-  const { diagnostics, canvos, target, arguments: buildArguments } = await diagnose(context, submission)
+  const judged = await judge(context, submission)
+  const { diagnostics, canvos, target, arguments: buildArguments } = judged.result
   const errors = diagnostics.filter((diagnostic) => diagnostic.severity === 'error')
   if (errors.length > 0 || canvos === undefined) {
     const codes = [...new Set(errors.map((error) => error.code))].join(', ')
@@ -93,7 +88,7 @@ async function queueBuild(
       { errors: diagnostics },
     )
   }
-  await submission.commit()
+  const isMoved = await submission.commit()
   const { spec } = submission
   const now = new Date()
   const build = createBuild(
@@ -108,14 +103,10 @@ async function queueBuild(
     },
     now,
   )
+  const { inputs } = isMoved ? await submission.resolveInputs() : judged
+  const answered = await answerAtOnce(context, build, inputs, now, reservation)
+  if (answered !== undefined) return answered
   await context.repository.create(build, now, reservation)
   await context.queue.enqueue(build)
   return build
-}
-
-/** Deletes an ended build: its record and events, then its archive and artifacts. @throws ProblemError `state-conflict`. */
-export async function deleteBuild({ repository, store }: GatewayContext, id: string): Promise<void> {
-  const build = await repository.remove(id)
-  for (const artifact of build.artifacts) await removeArtifact(store, artifact.id)
-  await removeArchive(store, id)
 }

@@ -1,4 +1,5 @@
 import type { CanvosReleases, ReleaseArguments, ReleaseKubernetesVersions } from '@edgesmith/contract/release'
+import type { UserDataBatchRequest, UserDataBatchResult } from '@edgesmith/contract/fleet'
 import { ProblemError, problems, type Problem, type ProblemCode } from '@edgesmith/contract/problem'
 import type { ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
 import type { Dependency } from '@edgesmith/service/app'
@@ -17,6 +18,11 @@ export class ValidationClient {
   /** Diagnoses a build spec and its stored inputs. @throws ProblemError `upstream-unavailable`. */
   async validate(body: ValidationRequest): Promise<ValidationResult> {
     return (await this.#call('POST', '/internal/validations', body)) as ValidationResult
+  }
+
+  /** Diagnoses the user-data of many sites. @throws ProblemError `upstream-unavailable`. */
+  async validateUserData(body: UserDataBatchRequest): Promise<UserDataBatchResult> {
+    return (await this.#call('POST', '/internal/validations/batch', body)) as UserDataBatchResult
   }
 
   /** The CanvOS tags that can be built. @throws ProblemError `upstream-unavailable`. */

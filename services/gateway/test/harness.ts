@@ -16,6 +16,7 @@ const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', imp
 export type Harness = AsyncDisposable & {
   readonly url: string
   readonly store: ObjectStore
+  readonly redisUrl: string
   /** Keys of everything in the object store. */
   readonly keys: () => Promise<string[]>
   /** Files the object store is still receiving. */
@@ -60,7 +61,14 @@ export async function startHarness({
     }),
   )
   const artifact = resources.use(
-    await startArtifact({ ...common, apiTokens, publicUrl: undefined, signingKeys: ['k'.repeat(32)] }),
+    await startArtifact({
+      ...common,
+      apiTokens,
+      serviceTokens: ['between-services'],
+      publicUrl: undefined,
+      trustedProxies: ['loopback'],
+      signingKeys: ['k'.repeat(32)],
+    }),
   )
   const gateway = resources.use(
     await startGateway({
@@ -73,6 +81,7 @@ export async function startHarness({
       uploadLimits: { limitBytes: uploadLimitBytes, quotaBytes: uploadQuotaBytes },
       resumableUploadTtlMs: 60_000,
       buildTimeoutSeconds: 600,
+      retention: { uploadUnusedMs: 86_400_000, baseUnusedMs: 86_400_000 },
       idleTimeoutSeconds,
     }),
   )
@@ -80,6 +89,7 @@ export async function startHarness({
   return {
     url: gateway.url,
     store,
+    redisUrl: redis.url,
     keys: async () => {
       const keys: string[] = []
       for await (const { key } of store.list('')) keys.push(key)

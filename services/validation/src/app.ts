@@ -2,6 +2,7 @@ import { createApp, type App } from '@edgesmith/service/app'
 import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ValidationContext } from './context.ts'
+import { batchRoutes } from './routes/batch.ts'
 import { canvosRoutes } from './routes/canvos.ts'
 import { validationRoutes } from './routes/validations.ts'
 
@@ -18,6 +19,7 @@ export function createValidationApp(context: ValidationContext, logger: FastifyB
   void app.register((scope, _options, done) => {
     scope.addHook('onRequest', requireBearerToken(context.config.serviceTokens))
     validationRoutes(scope, context)
+    batchRoutes(scope)
     canvosRoutes(scope, context)
     done()
   })

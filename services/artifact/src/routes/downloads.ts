@@ -1,55 +1,65 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { dataKey, findArtifact } from '@edgesmith/artifacts/artifacts'
-import { verifyDownloadUrl } from '@edgesmith/artifacts/signed-url'
-import type { Artifact } from '@edgesmith/contract/artifact'
-import { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
-import { ProblemError } from '@edgesmith/contract/problem'
+import { checksumBytes, knownSha256, sha256Of } from '@edgesmith/artifacts/digest'
+import type { StoredArtifact } from '@edgesmith/artifacts/artifacts'
+import { leaseArtifact } from '@edgesmith/artifacts/lease'
+import { sliceManifest } from '@edgesmith/manifest/manifest'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
-import { Type, type Static } from 'typebox'
-import { requestedRange } from '../byte-range.ts'
+import { PieceReader, sizeOf, type ReadablePiece } from '@edgesmith/store/pieces'
+import { Type } from 'typebox'
+import {
+  authorizeDownload,
+  claimDownload,
+  DownloadParams,
+  downloadProblems,
+  DownloadQuery,
+  isRestricted,
+  type DownloadRequest,
+} from '../authorize-download.ts'
+import { requestedRanges, type ByteRange } from '../byte-range.ts'
 import type { ArtifactContext } from '../context.ts'
+import { orNotFound } from '../find-artifact.ts'
+import { contentRange, multipartRanges } from '../multipart-ranges.ts'
+import { isNotModified, isRangeCurrent } from '../preconditions.ts'
+import { redirectUrl } from '../redirect.ts'
+import { ClientGone, readyBody } from '../send-body.ts'
 
-const Params = Type.Object({ id: ArtifactId, name: FileName })
-const Query = Type.Object(
-  {
-    expires: Type.Integer({ minimum: 0, description: 'When the URL expires, in seconds since 1970.' }),
-    signature: Type.String({
-      minLength: 1,
-      maxLength: 128,
-      description: 'HMAC-SHA256 of the URL, base64url.',
-    }),
-  },
-  { additionalProperties: false },
-)
 const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
 const bytes = (description: string) => ({
   description,
   content: { 'application/octet-stream': { schema: Bytes } },
 })
 
+const text = (description: string, examples: string[] = []) =>
+  Type.Optional(Type.String({ description, ...(examples.length === 0 ? {} : { examples }) }))
 const RequestHeaders = Type.Object({
-  range: Type.Optional(Type.String({ description: 'The bytes wanted.', examples: ['bytes=0-1048575'] })),
-  'if-range': Type.Optional(Type.String({ description: 'The ETag that the range belongs to.' })),
-  'if-none-match': Type.Optional(Type.String({ description: 'ETags the client has.' })),
+  range: text('The bytes wanted, in one range or in several.', ['bytes=0-1048575', 'bytes=0-99,-100']),
+  'if-range': text('The ETag, or the Last-Modified date, of the file that the range belongs to.'),
+  'if-none-match': text('ETags the client has.'),
+  'if-modified-since': text('Date of the file that the client has; heeded without `If-None-Match`.'),
+  'if-match': text('ETags the file may have.'),
+  'if-unmodified-since': text('Date the file may have at most; heeded without `If-Match`.'),
+  'want-repr-digest': text(
+    'With `sha-256` the digest is computed, where it is not known yet, before the answer begins.',
+    ['sha-256=1'],
+  ),
 })
+const notModified = { description: 'The client has this file already.', type: 'null' }
 const problems = problemResponses(
   'invalid-parameter',
-  'invalid-signature',
-  'expired-signature',
-  'artifact-not-found',
+  ...downloadProblems,
+  'precondition-failed',
   'range-not-satisfiable',
 )
 
-type DownloadRequest = { params: Static<typeof Params>; query: Static<typeof Query> }
-
 /** `GET` and `HEAD /v1/downloads/{id}/{name}`: the signed URLs. */
-export function downloadRoutes(app: App, { config, store }: ArtifactContext): void {
+export function downloadRoutes(app: App, context: ArtifactContext): void {
+  const { store, images } = context
   const common = {
     tags: ['artifacts'],
     security: [{ signedUrl: [] }],
-    params: Params,
-    querystring: Query,
+    params: DownloadParams,
+    querystring: DownloadQuery,
     headers: RequestHeaders,
   }
 
@@ -57,108 +67,163 @@ export function downloadRoutes(app: App, { config, store }: ArtifactContext): vo
     '/v1/downloads/:id/:name',
     {
       exposeHeadRoute: false,
+      attachValidation: true,
       schema: {
         ...common,
         operationId: 'downloadArtifact',
         summary: 'Download an artifact by its signed URL',
         description:
-          'Takes `Range` with one range, `If-Range` and `If-None-Match`, so that a download that broke off can be resumed (`curl -C -`).',
+          'Takes `Range` and `If-Range`, so that a download that broke off can be resumed (`curl -C -`), and the preconditions of RFC 9110. `Repr-Digest` is sent when the SHA-256 is known.',
         response: {
           200: bytes('The whole file.'),
-          206: bytes('The range asked for.'),
-          304: { description: 'The client has this file already.', type: 'null' },
+          206: bytes('The range asked for; several as `multipart/byteranges`.'),
+          304: notModified,
+          307: {
+            description: 'The object store answers the file at `Location` (`DOWNLOAD_REDIRECT`).',
+            type: 'null',
+          },
           ...problems,
         },
       },
     },
-    async (request, reply) => sendArtifact(request, reply, await authorize(request)),
+    (request, reply) => answer(request, reply),
   )
 
   app.head(
     '/v1/downloads/:id/:name',
     {
       config: { swagger: { exposeHeadRoute: true } },
+      attachValidation: true,
       schema: {
         ...common,
         operationId: 'describeDownload',
         summary: 'Tell size, digest and type of a download',
         response: {
           200: { description: 'The headers that GET would answer with.', type: 'null' },
-          304: { description: 'The client has this file already.', type: 'null' },
+          304: notModified,
           ...problems,
         },
       },
     },
-    async (request, reply) => sendArtifact(request, reply, await authorize(request)),
+    (request, reply) => answer(request, reply),
   )
 
-  async function authorize({ params, query }: DownloadRequest): Promise<Artifact> {
-    const { id, name } = params
-    const { expires, signature } = query
-    assertSigned(
-      verifyDownloadUrl({
-        artifactId: id,
-        name,
-        expires,
-        signature,
-        keys: config.signingKeys,
-        now: new Date(),
-      }),
-    )
-    const artifact = (await findArtifact(store, id))?.artifact
-    if (artifact?.name !== name)
-      throw new ProblemError('artifact-not-found', `There is no artifact ${id} any more.`)
-    return artifact
-  }
-
-  async function sendArtifact(
-    request: FastifyRequest,
+  async function answer(
+    request: FastifyRequest & DownloadRequest,
     reply: FastifyReply,
-    artifact: Artifact,
-  ): Promise<FastifyReply> {
-    const etag = `"${artifact.sha256}"`
+  ): Promise<FastifyReply | undefined> {
+    const { headers, method } = request
+    const stored = await authorizeDownload(request, context)
+    const { artifact } = stored
+    const validators = { etag: `"${artifact.etag}"`, lastModified: new Date(artifact.createdAt) }
+    const hasFile = isNotModified(headers, validators)
+    const disposition = `attachment; filename="${artifact.name}"`
+    if (method === 'GET' && !hasFile && !isRestricted(request) && !isConditional(headers)) {
+      const location = await redirectUrl(context, stored, disposition)
+      if (location !== undefined) {
+        return reply.code(307).headers({ location, 'cache-control': 'no-store' }).send()
+      }
+    }
+    const sha256 = await digestFor(request, stored)
     reply.headers({
-      etag,
+      etag: validators.etag,
       'accept-ranges': 'bytes',
-      'last-modified': new Date(artifact.createdAt).toUTCString(),
+      'last-modified': validators.lastModified.toUTCString(),
       'cache-control': 'private, no-transform',
       'content-type': artifact.mediaType,
-      'content-disposition': `attachment; filename="${artifact.name}"`,
-      'repr-digest': `sha-256=:${Buffer.from(artifact.etag, 'hex').toString('base64')}:`,
+      'content-disposition': disposition,
+      ...(sha256 === undefined
+        ? {}
+        : { 'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:` }),
     })
-    if (hasETag(request.headers['if-none-match'], etag)) return reply.code(304).send()
-    const ifRange = request.headers['if-range']
-    const range =
-      ifRange === undefined || ifRange === etag
-        ? requestedRange(request.headers.range, artifact.size)
-        : undefined
-    if (range !== undefined) {
-      reply
-        .code(206)
-        .header('content-range', `bytes ${range.offset}-${range.offset + range.length - 1}/${artifact.size}`)
+    if (hasFile) return reply.code(304).send()
+    if (method === 'HEAD') return reply.header('content-length', artifact.size).send('')
+    const ranges = isRangeCurrent(headers['if-range'], validators)
+      ? requestedRanges(headers.range, artifact.size)
+      : undefined
+    await claimDownload(request, context)
+    await using _lease = await leaseArtifact(store, artifact.id, (err) => {
+      request.log.warn({ err }, 'The lease of an artifact could not be renewed.')
+    })
+    const pieces = await bodyOf(request, reply, { stored, ranges })
+    await send(request, reply, pieces)
+    return undefined
+  }
+
+  /** What the body is made of, once status and headers tell what it is. */
+  async function bodyOf(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { stored, ranges }: { stored: StoredArtifact; ranges: readonly ByteRange[] | undefined },
+  ): Promise<readonly ReadablePiece[]> {
+    const { artifact } = stored
+    const slice = await openSlices(request, stored)
+    const [range, ...others] = ranges ?? []
+    if (ranges === undefined || range === undefined) return slice({ offset: 0, length: artifact.size })
+    reply.code(206)
+    if (others.length === 0) {
+      reply.header('content-range', contentRange(range, artifact.size))
+      return slice(range)
     }
-    reply.header('content-length', range?.length ?? artifact.size)
-    if (request.method === 'HEAD' || artifact.size === 0) return reply.send('')
-    return reply.send(await store.get(dataKey(artifact.id), range))
+    const body = multipartRanges(ranges, artifact, slice)
+    reply.header('content-type', body.contentType)
+    return body.pieces
+  }
+
+  async function openSlices(
+    request: FastifyRequest,
+    { content }: StoredArtifact,
+  ): Promise<(range: ByteRange) => readonly ReadablePiece[]> {
+    if (content.kind === 'manifest') return (range) => sliceManifest(content.manifest, range)
+    waitLong(request)
+    const line = await orNotFound(checksumBytes(store, content, images))
+    return ({ offset, length }) => [{ length, bytes: line.subarray(offset, offset + length) }]
+  }
+
+  async function send(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    pieces: readonly ReadablePiece[],
+  ): Promise<void> {
+    reply.header('content-length', sizeOf(pieces))
+    await using body = await orNotFound(readyBody(new PieceReader(images, pieces)))
+    reply.hijack()
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) reply.raw.setHeader(name, value)
+    }
+    reply.raw.writeHead(reply.statusCode)
+    try {
+      await body.send(reply.raw)
+    } catch (error) {
+      if (error instanceof ClientGone) request.log.info(error.message)
+      else request.log.error({ err: error }, 'A download broke off.')
+    }
+  }
+
+  async function digestFor(request: FastifyRequest, stored: StoredArtifact): Promise<string | undefined> {
+    if (!wantsDigest(request.headers['want-repr-digest'])) return knownSha256(store, stored)
+    waitLong(request)
+    return orNotFound(sha256Of(store, stored, images))
   }
 }
 
-function assertSigned(verdict: 'ok' | 'expired' | 'invalid'): void {
-  if (verdict === 'expired')
-    throw new ProblemError(
-      'expired-signature',
-      'The URL has expired. Ask for a new one with POST /v1/artifacts/{id}/download-url.',
-    )
-  if (verdict === 'invalid')
-    throw new ProblemError(
-      'invalid-signature',
-      'The URL was altered or cut off. Use it exactly as it was given.',
-    )
+/** The answer may begin only after an image was read: the connection is not to be cut for its silence. */
+function waitLong(request: FastifyRequest): void {
+  request.raw.setTimeout(0)
 }
 
-function hasETag(header: string | undefined, etag: string): boolean {
+/** Another server does not know this service's validators and digests. */
+function isConditional(headers: FastifyRequest['headers']): boolean {
   return (
-    header !== undefined &&
-    header.split(',').some((candidate) => ['*', etag, `W/${etag}`].includes(candidate.trim()))
+    headers['if-range'] !== undefined ||
+    headers['if-match'] !== undefined ||
+    headers['if-none-match'] !== undefined ||
+    wantsDigest(headers['want-repr-digest'])
   )
+}
+
+/** RFC 9530, section 4: a dictionary of algorithms with preferences, of which 0 means "not acceptable". */
+function wantsDigest(header: string | string[] | undefined): boolean {
+  const preferences = (Array.isArray(header) ? header.join(',') : (header ?? '')).split(',')
+  return preferences.some((preference) => /^\s*sha-256=(?:10|[1-9])\s*$/.test(preference))
 }

@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import { ProblemError, toProblem } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
@@ -13,8 +15,9 @@ export async function artifactProxy(app: App, { config }: GatewayContext): Promi
       upstream: config.artifactUrl,
       prefix,
       rewritePrefix: prefix,
-      httpMethods: ['GET', 'HEAD', 'POST'],
+      httpMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
       replyOptions: {
+        rewriteRequestHeaders: withClientAddress,
         onError: (reply, { error }) => {
           reply.log.error({ err: error }, 'The artifact service cannot be reached.')
           const problem = toProblem(
@@ -33,4 +36,17 @@ export async function artifactProxy(app: App, { config }: GatewayContext): Promi
       },
     })
   }
+}
+
+/**
+ * Adds the address that this request came from to `X-Forwarded-For`. The artifact service believes it where
+ * its `TRUSTED_PROXIES` names this gateway, and what the client itself sent there only behind further ones.
+ */
+function withClientAddress(
+  { socket }: { socket: Pick<Socket, 'remoteAddress'> },
+  headers: IncomingHttpHeaders,
+): IncomingHttpHeaders {
+  const before = headers['x-forwarded-for']
+  const addresses = [...(before === undefined ? [] : [before].flat()), socket.remoteAddress ?? '']
+  return { ...headers, 'x-forwarded-for': addresses.join(', ') }
 }

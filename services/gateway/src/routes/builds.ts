@@ -5,10 +5,12 @@ import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import { retryBuild } from '@edgesmith/builds/build-state'
 import { requestCancel } from '@edgesmith/builds/cancellation'
+import { deleteBuild } from '@edgesmith/retention/delete-build'
 import type { GatewayContext } from '../context.ts'
+import { provideUserData } from '../fleet-retry.ts'
 import { readSubmission } from '../intake.ts'
 import { submissionBody, withoutBodyValidation } from '../submission-form.ts'
-import { deleteBuild, submitBuild } from '../submit.ts'
+import { submitBuild } from '../submit.ts'
 
 const Params = Type.Object({ id: BuildId })
 const asJson = (schema: object, description: string) => ({
@@ -29,7 +31,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         tags: ['builds'],
         summary: 'Ask for a build',
         description:
-          'Checks the build spec and its inputs and queues the build. The body is the spec as JSON or YAML, referring to uploads, or a form with a part `spec` and the files as parts named by role, in any order. The answer to a request that is repeated with the same `Idempotency-Key` is the build of the first.',
+          'Checks the build spec and its inputs and queues the build; where the ISO can be made from what earlier builds left, the build has succeeded already when this answers. The body is the spec as JSON or YAML, referring to uploads, or a form with a part `spec` and the files as parts named by role, in any order. The answer to a request that is repeated with the same `Idempotency-Key` is the build of the first.',
         headers: Type.Object({
           'idempotency-key': Type.Optional(
             Type.String({
@@ -43,7 +45,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         body: submissionBody,
         response: {
           202: {
-            ...asJson(Build, 'The build is queued.'),
+            ...asJson(Build, 'The build is queued, or has succeeded already.'),
             headers: {
               Location: { type: 'string', format: 'uri-reference', description: 'The build.' },
             },
@@ -144,6 +146,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
+      await provideUserData(context, retryBuild(await repository.get(request.params.id)))
       const build = await repository.update(request.params.id, retryBuild, new Date())
       await queue.enqueue(build)
       return reply.code(202).header('location', `/v1/builds/${build.id}`).send(build)

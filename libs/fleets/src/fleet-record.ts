@@ -1,0 +1,110 @@
+import { createBuild } from '@edgesmith/builds/build-state'
+import { Build } from '@edgesmith/contract/build'
+import { Labels } from '@edgesmith/contract/build-spec'
+import { FleetId, SiteInputs, SiteName } from '@edgesmith/contract/fleet'
+import { ArtifactId, BuildId, Sha256Hex, Timestamp } from '@edgesmith/contract/identifiers'
+import { readJson, writeJson } from '@edgesmith/store/json-object'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { Type, type Static } from 'typebox'
+
+/** What builds have in common: those of all sites, or those that take the same files. */
+const BuildOf = Type.Pick(Build, ['target', 'canvos', 'spec', 'arguments', 'diagnostics'])
+
+/** A site of a fleet. All that is made for it has its identifier before anything is made. */
+const SiteRecord = Type.Object(
+  {
+    name: SiteName,
+    buildId: BuildId,
+    /** Of its ISO, where that is stamped by the fleet. */
+    artifactId: ArtifactId,
+    /** Its user-data, as it is in the pack. */
+    userData: Type.Object(
+      { sha256: Sha256Hex, size: Type.Integer({ minimum: 0 }) },
+      { additionalProperties: false },
+    ),
+    labels: Type.Optional(Labels),
+    /** Files of its own, and what the build takes them into. */
+    own: Type.Optional(
+      Type.Object(
+        {
+          inputs: SiteInputs,
+          arguments: Build.properties.arguments,
+          diagnostics: Build.properties.diagnostics,
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    /** Warnings and hints about its user-data. */
+    diagnostics: Build.properties.diagnostics,
+  },
+  { additionalProperties: false },
+)
+
+/** A fleet as it is recorded in the store: it never changes. */
+export const FleetRecord = Type.Object(
+  {
+    id: FleetId,
+    name: Type.Optional(Type.String()),
+    createdAt: Timestamp,
+    build: BuildOf,
+    sites: Type.Array(SiteRecord),
+  },
+  { additionalProperties: false },
+)
+
+export type FleetRecord = Static<typeof FleetRecord>
+export type SiteRecord = Static<typeof SiteRecord>
+
+/** Keys of a fleet's objects. */
+export const fleetObject = {
+  record: (id: string) => `fleets/${id}/fleet.json`,
+  /** The user-data of all sites, each behind its length as an image has it: what the stamps replace. */
+  pack: (id: string) => `fleets/${id}/pack`,
+} as const
+
+export async function writeFleet(store: ObjectStore, record: FleetRecord): Promise<void> {
+  await writeJson(store, fleetObject.record(record.id), record)
+}
+
+export async function readFleet(store: ObjectStore, id: string): Promise<FleetRecord | undefined> {
+  return readJson(store, fleetObject.record(id), FleetRecord)
+}
+
+/** The queued build of a site. */
+export function siteBuild({ id, createdAt, build }: FleetRecord, site: SiteRecord): Build {
+  const { spec, canvos, target } = build
+  const isoName = isoNameOf(build.arguments, spec.arguments, site.name)
+  const labels = { ...spec.labels, ...site.labels, site: site.name }
+  return createBuild(
+    {
+      id: site.buildId,
+      target,
+      canvos,
+      spec: {
+        ...spec,
+        arguments: { ...spec.arguments, ISO_NAME: isoName },
+        inputs: {
+          ...spec.inputs,
+          ...site.own?.inputs,
+          userData: { upload: `sha256:${site.userData.sha256}`, fileName: 'user-data' },
+        },
+        labels,
+      },
+      arguments: { ...(site.own?.arguments ?? build.arguments), ISO_NAME: isoName },
+      labels,
+      diagnostics: [...(site.own?.diagnostics ?? build.diagnostics), ...site.diagnostics],
+      fleet: { id, site: site.name },
+    },
+    new Date(createdAt),
+  )
+}
+
+/** Name of a site's ISO, without `.iso`: the fleet's, where it has one, in front of the site's. */
+export function isoNameOf(
+  buildArguments: Readonly<Record<string, string>>,
+  given: Build['spec']['arguments'],
+  site: string,
+): string {
+  const prefix = buildArguments['ISO_NAME'] ?? given?.['ISO_NAME']
+  return prefix === undefined ? site : `${String(prefix)}-${site}`
+}

@@ -1,0 +1,35 @@
+import { randomUUID } from 'node:crypto'
+import { whileAvailable } from '@edgesmith/builds/redis-connection'
+import { ProblemError } from '@edgesmith/contract/problem'
+import { readJson, writeJson } from '@edgesmith/store/json-object'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { Redis } from 'ioredis'
+import { Type } from 'typebox'
+
+const StoreIdentity = Type.Object({ id: Type.String({ format: 'uuid' }) }, { additionalProperties: false })
+
+/** The object by which a Redis and an object store know that they belong together. */
+export const identityKey = 'retention/identity.json'
+const redisKey = 'edgesmith:retention:identity'
+
+type Pair = { readonly redis: Redis; readonly store: ObjectStore }
+
+/**
+ * Makes sure that Redis has the builds that the object store has the files of: with an empty or another Redis
+ * every artifact would look like one without a build. With `adopt`, a pair that has not met before is joined.
+ * @throws ProblemError `retention-refused`
+ */
+export async function assertPaired({ redis, store }: Pair, { adopt }: { adopt: boolean }): Promise<void> {
+  const inStore = await readJson(store, identityKey, StoreIdentity)
+  const inRedis = await whileAvailable(() => redis.get(redisKey))
+  if (inStore !== undefined && inStore.id !== inRedis) {
+    throw new ProblemError(
+      'retention-refused',
+      `Redis is not the one that this object store was used with: its builds are not known, and all of their files would be removed. Restore Redis, or remove the object ${identityKey} to have those files removed.`,
+    )
+  }
+  if (inStore !== undefined || !adopt) return
+  const id = inRedis ?? randomUUID()
+  if (inRedis === null) await whileAvailable(() => redis.set(redisKey, id))
+  await writeJson(store, identityKey, { id })
+}

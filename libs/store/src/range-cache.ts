@@ -1,0 +1,227 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { isErrno } from './errno.ts'
+import type { ByteRange, ObjectStore } from './object-store.ts'
+import { disposeOpened, FileRangeReader } from './range-reader.ts'
+import type { RangeReader, RangeSource } from './range-reader.ts'
+
+/** Objects are kept in blocks of this size, in bytes. */
+const blockSize = 16 * 1024 * 1024
+/** Bytes that are written at a time. */
+const copySize = 512 * 1024
+/** Ranges below this size are read from the store, unless their block is there. */
+const leastCached = 256 * 1024
+const directoryMode = 0o700
+const fileMode = 0o600
+
+export type RangeCacheOptions = {
+  /** Directory of this process's own. */
+  readonly directory: string
+  /** How much is kept there, in bytes; what was not read for the longest time goes first. */
+  readonly maximumBytes: number
+  /** Is told why a block could not be kept, as when the disk is full; it is then read from the store. */
+  readonly onUnusable: (error: unknown) => void
+}
+
+/** Keeps blocks of objects, which never change, in local files: bases are read thousands of times. */
+export class RangeCache implements RangeSource {
+  readonly #store: ObjectStore
+  readonly #options: RangeCacheOptions
+  readonly #root: string
+  /** Sizes of the blocks by their paths, that which was not read for the longest time first. */
+  readonly #kept = new Map<string, number>()
+  readonly #filling = new Map<string, Promise<void>>()
+  #bytes = 0
+
+  private constructor(store: ObjectStore, options: RangeCacheOptions, root: string) {
+    this.#store = store
+    this.#options = options
+    this.#root = root
+  }
+
+  /**
+   * Opens a cache, with what an earlier process of the same boot left in it. What is from before a crash of
+   * the machine is not used: it was not synced to the disk.
+   */
+  static async open(store: ObjectStore, options: RangeCacheOptions): Promise<RangeCache> {
+    const { directory } = options
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+    const root = join(directory, boot)
+    await mkdir(root, { recursive: true, mode: directoryMode })
+    for (const name of await readdir(directory)) {
+      if (name !== boot) await rm(join(directory, name), { recursive: true, force: true })
+    }
+    const cache = new RangeCache(store, options, root)
+    await cache.#takeOver()
+    return cache
+  }
+
+  async openRange(key: string, range: Required<ByteRange>): Promise<RangeReader> {
+    const { offset, length } = range
+    const isKept = this.#kept.has(this.#pathOf(key, Math.floor(offset / blockSize)))
+    if (length < leastCached && !isKept) return this.#store.openRange(key, range)
+    const reader = new BlocksReader((from) => this.#openBlock(key, from), range)
+    await reader.openFirst()
+    return reader
+  }
+
+  /** Opens the rest of the block that a byte of an object lies in, which is fetched where missing. */
+  async #openBlock(key: string, from: number): Promise<RangeReader> {
+    const index = Math.floor(from / blockSize)
+    const path = this.#pathOf(key, index)
+    const skip = from - index * blockSize
+    try {
+      let file = await this.#openKept(path)
+      if (file === undefined) {
+        await this.#fillOnce(path, key, { offset: index * blockSize, length: blockSize })
+        file = await this.#openKept(path)
+      }
+      if (file !== undefined) return new FileRangeReader(file, { offset: skip, length: blockSize - skip })
+    } catch (error) {
+      if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO')) throw error
+      this.#options.onUnusable(error)
+    }
+    return this.#store.openRange(key, { offset: from, length: blockSize - skip })
+  }
+
+  #fillOnce(path: string, key: string, range: Required<ByteRange>): Promise<void> {
+    const underWay = this.#filling.get(path)
+    if (underWay !== undefined) return underWay
+    const filling = this.#fill(path, key, range).finally(() => this.#filling.delete(path))
+    this.#filling.set(path, filling)
+    return filling
+  }
+
+  async #openKept(path: string): Promise<FileHandle | undefined> {
+    const size = this.#kept.get(path)
+    if (size === undefined) return undefined
+    this.#kept.delete(path)
+    this.#kept.set(path, size)
+    try {
+      return await open(path)
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error
+      if (this.#kept.delete(path)) this.#bytes -= size
+      return undefined
+    }
+  }
+
+  async #fill(path: string, key: string, range: Required<ByteRange>): Promise<void> {
+    const temporary = `${path}.${randomUUID()}`
+    try {
+      await using source = await this.#store.openRange(key, range)
+      await mkdir(dirname(path), { recursive: true, mode: directoryMode })
+      await using file = await open(temporary, 'wx', fileMode)
+      const buffer = Buffer.allocUnsafeSlow(copySize)
+      let size = 0
+      for (let read = await source.read(buffer); read > 0; read = await source.read(buffer)) {
+        await file.writeFile(buffer.subarray(0, read))
+        size += read
+      }
+      await rename(temporary, path)
+      this.#keep(path, size)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw error
+    }
+    await this.#makeRoom()
+  }
+
+  #keep(path: string, size: number): void {
+    this.#kept.set(path, size)
+    this.#bytes += size
+  }
+
+  async #makeRoom(): Promise<void> {
+    for (const [path, size] of this.#kept) {
+      if (this.#bytes <= this.#options.maximumBytes) return
+      this.#kept.delete(path)
+      this.#bytes -= size
+      // Whoever has it open reads on.
+      await rm(path, { force: true })
+    }
+  }
+
+  async #takeOver(): Promise<void> {
+    const found: { path: string; size: number; modified: number }[] = []
+    for (const entry of await readdir(this.#root, { recursive: true, withFileTypes: true })) {
+      const path = join(entry.parentPath, entry.name)
+      if (!entry.isFile()) continue
+      const { size, mtimeMs } = await stat(path)
+      if (/^\d+$/.test(entry.name)) found.push({ path, size, modified: mtimeMs })
+      else await unlink(path)
+    }
+    for (const { path, size } of found.sort((a, b) => a.modified - b.modified)) this.#keep(path, size)
+    await this.#makeRoom()
+  }
+
+  #pathOf(key: string, index: number): string {
+    return join(this.#root, createHash('sha256').update(key).digest('hex'), String(index))
+  }
+}
+
+/** Reads a range over the blocks it lies in; the next block is opened while one is read. */
+class BlocksReader implements RangeReader {
+  readonly #openBlock: (from: number) => Promise<RangeReader>
+  readonly #end: number
+  #position: number
+  #block: Promise<RangeReader> | undefined
+  /** What `#block` has become: without a wait, a read begins before its caller goes on. */
+  #current: RangeReader | undefined
+  #next: Promise<RangeReader> | undefined
+  #isDisposed = false
+
+  constructor(openBlock: (from: number) => Promise<RangeReader>, { offset, length }: Required<ByteRange>) {
+    this.#openBlock = openBlock
+    this.#position = offset
+    this.#end = offset + length
+  }
+
+  /** Opens the first block, so that an object which is not there is known at once. */
+  async openFirst(): Promise<void> {
+    this.#block = this.#openBlock(this.#position)
+    await this.#block
+  }
+
+  async read(buffer: Buffer): Promise<number> {
+    let filled = 0
+    while (filled < buffer.length && this.#position < this.#end) {
+      const blockEnd = (Math.floor(this.#position / blockSize) + 1) * blockSize
+      const block = (this.#current ??= await this.#openAt(this.#position))
+      if (this.#isDisposed) throw new Error('The reader was closed.')
+      if (blockEnd < this.#end) this.#next ??= quietly(this.#openBlock(blockEnd))
+      const wanted = Math.min(buffer.length - filled, Math.min(blockEnd, this.#end) - this.#position)
+      const read = await block.read(buffer.subarray(filled, filled + wanted))
+      filled += read
+      this.#position += read
+      if (read < wanted) break
+      if (this.#position === blockEnd) {
+        this.#block = undefined
+        this.#current = undefined
+        await block[Symbol.asyncDispose]()
+      }
+    }
+    return filled
+  }
+
+  #openAt(position: number): Promise<RangeReader> {
+    if (this.#block === undefined) {
+      this.#block = this.#next ?? quietly(this.#openBlock(position))
+      this.#next = undefined
+    }
+    return this.#block
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true
+    await Promise.all([disposeOpened(this.#block), disposeOpened(this.#next)])
+  }
+}
+
+/** Leaves an error to whoever waits for the reader. */
+function quietly(opening: Promise<RangeReader>): Promise<RangeReader> {
+  opening.catch(() => undefined)
+  return opening
+}

@@ -1,0 +1,34 @@
+import { signDownloadUrl } from '@edgesmith/artifacts/signed-url'
+import { DownloadUrlBatchRequest, DownloadUrlBatchResult } from '@edgesmith/contract/fleet'
+import type { App } from '@edgesmith/service/app'
+import { requireBearerToken } from '@edgesmith/service/bearer-token'
+import type { ArtifactContext } from '../context.ts'
+
+/** Most bytes of a request: about 300 for each artifact. */
+const bodyLimit = 8 * 1024 * 1024
+
+/**
+ * `POST /internal/download-urls`: signed URLs of many artifacts, for the gateway. They are valid until they
+ * expire, and can be neither counted nor revoked one by one.
+ */
+export function batchDownloadUrlRoute(app: App, { config, publicUrl }: ArtifactContext): void {
+  const tokens = config.serviceTokens.length > 0 ? config.serviceTokens : config.apiTokens
+  app.post(
+    '/internal/download-urls',
+    {
+      bodyLimit,
+      onRequest: requireBearerToken(tokens),
+      schema: { hide: true, body: DownloadUrlBatchRequest, response: { 200: DownloadUrlBatchResult } },
+    },
+    ({ body: { artifacts, ttlSeconds } }) => {
+      const expires = Math.floor(Date.now() / 1000) + ttlSeconds
+      const options = { baseUrl: publicUrl(), key: config.signingKeys[0] ?? '' }
+      return {
+        urls: artifacts.map(({ id, name }) =>
+          signDownloadUrl({ artifactId: id, name, method: 'GET', expires }, options),
+        ),
+        expiresAt: new Date(expires * 1000).toISOString(),
+      }
+    },
+  )
+}

@@ -1,0 +1,35 @@
+import { ArtifactId } from '@edgesmith/contract/identifiers'
+import { VerificationReport } from '@edgesmith/contract/verification'
+import type { App } from '@edgesmith/service/app'
+import { requireBearerToken } from '@edgesmith/service/bearer-token'
+import { problemResponses } from '@edgesmith/service/problem-responses'
+import { Type } from 'typebox'
+import type { ArtifactContext } from '../context.ts'
+import { requireArtifact } from '../find-artifact.ts'
+import { verifyImage } from '../verify-image.ts'
+
+/** `POST /v1/artifacts/{id}/verify`. */
+export function verifyRoutes(app: App, { config, store }: ArtifactContext): void {
+  app.post(
+    '/v1/artifacts/:id/verify',
+    {
+      onRequest: requireBearerToken(config.apiTokens),
+      schema: {
+        operationId: 'verifyArtifact',
+        tags: ['artifacts'],
+        summary: 'Read an ISO image again and check all of it',
+        description:
+          'Reads the image in full, which takes seconds per gigabyte. Faults are no error of the request: they are in the report, with `ok` false.',
+        params: Type.Object({ id: ArtifactId }),
+        response: {
+          200: {
+            description: 'The report.',
+            content: { 'application/json': { schema: VerificationReport } },
+          },
+          ...problemResponses('invalid-parameter', 'artifact-not-found', 'not-an-iso'),
+        },
+      },
+    },
+    async (request) => verifyImage(store, await requireArtifact(store, request.params.id)),
+  )
+}

@@ -1,0 +1,91 @@
+import { forgetBase } from '@edgesmith/bases/base-store'
+import { deliver, InputDamaged } from '@edgesmith/bases/delivery'
+import { BaseCondemned } from '@edgesmith/bases/variant'
+import type { Base } from '@edgesmith/bases/base'
+import { removeArtifact } from '@edgesmith/artifacts/artifacts'
+import type { BuildRoad } from '@edgesmith/contract/build'
+import { NoSuchObject } from '@edgesmith/store/object-store'
+import { buildBase } from './build-base.ts'
+import { composeBase } from './compose-base.ts'
+import { damaged } from './workspace.ts'
+import type { BuilderContext } from './context.ts'
+import type { Layers, Plan } from './plan-build.ts'
+import { publishOutput, type Output } from './publish.ts'
+import { runBuild, type BuildRun } from './run-build.ts'
+
+/** A base went while it was used: the build is to be planned anew. */
+export class BaseGone extends Error {
+  override name = 'BaseGone'
+}
+
+/**
+ * Makes what a build is to make, the way that was planned.
+ * @throws BuildFault, EngineError, BaseGone, the reason of the run's signal
+ */
+export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Plan): Promise<Output> {
+  switch (plan.road) {
+    case 'plain': {
+      const { store } = context
+      const { made, images } = await runBuild(context, run, {
+        take: (output, laid) => publishOutput(store, run.build, output, run.signal, laid),
+      })
+      return { ...made, images }
+    }
+    case 'build': {
+      const { base, others } = await buildBase(context, run, plan.layers)
+      try {
+        const output = await hand(context, run, plan.layers, base, 'build')
+        return { ...output, artifacts: [...output.artifacts, ...others] }
+      } catch (error) {
+        for (const { id } of others) await removeArtifact(context.store, id)
+        throw error
+      }
+    }
+    case 'compose': {
+      const { layers, base: from, warnings } = plan
+      for (const warning of warnings) await run.log.say(warning)
+      await run.log.say(
+        `An ISO is laid out over the root file system of the base ${from.id}, which the build ${from.buildId} left.`,
+      )
+      const base = await unlessGone(context, from, composeBase(context, run, layers, from))
+      return await hand(context, run, layers, base, 'compose')
+    }
+    case 'stamp': {
+      for (const warning of plan.warnings) await run.log.say(warning)
+      return await hand(context, run, plan.layers, plan.base, undefined)
+    }
+  }
+}
+
+/** Makes the ISO of a base, and tells of it. */
+async function hand(
+  context: BuilderContext,
+  { build, log, signal }: BuildRun,
+  { recipe, keys }: Layers,
+  base: Base,
+  road: BuildRoad | undefined,
+): Promise<Output> {
+  const { store, repository } = context
+  const { delivery, lines } = await unlessGone(
+    context,
+    base,
+    deliver(
+      { store, builds: repository },
+      { build, recipe, keys, base, road, digest: road === 'build', signal },
+    ),
+  )
+  for (const line of lines) await log.say(line)
+  return delivery
+}
+
+/** Forgets a base that is being removed, or whose bytes are gone. @throws BaseGone */
+async function unlessGone<T>({ store }: BuilderContext, base: Base, operation: Promise<T>): Promise<T> {
+  try {
+    return await operation
+  } catch (error) {
+    if (error instanceof InputDamaged) throw damaged([error.pointer])
+    if (!(error instanceof BaseCondemned) && !(error instanceof NoSuchObject)) throw error
+    await forgetBase(store, base)
+    throw new BaseGone(`The base ${base.id} is gone.`, { cause: error })
+  }
+}

@@ -1,0 +1,80 @@
+import type { Base } from '@edgesmith/bases/base'
+import { isLayered, recipeKeys, type Recipe, type RecipeKeys } from '@edgesmith/bases/keys'
+import { findUsableBase, findUsableRoot } from '@edgesmith/bases/usable-base'
+import { takeFlight } from '@edgesmith/builds/flight'
+import type { Build } from '@edgesmith/contract/build'
+import { canCompose } from './composition.ts'
+import type { BuilderContext } from './context.ts'
+import { findRecipe } from './recipe.ts'
+
+/** A recipe with its identities. */
+export type Layers = { readonly recipe: Recipe; readonly keys: RecipeKeys }
+
+/** How a build is going to be made. */
+export type Plan =
+  /** Earthly runs, and what it leaves is the build's alone. */
+  | { readonly road: 'plain' }
+  /** Earthly runs, and leaves a base. */
+  | { readonly road: 'build'; readonly layers: Layers; readonly bypass: boolean }
+  | {
+      readonly road: 'compose' | 'stamp'
+      readonly layers: Layers
+      readonly base: Base
+      /** What is to be told of the base. */
+      readonly warnings: readonly string[]
+    }
+
+/** A plan, and the right to carry it out where others wait for it. Dispose of it when that is done. */
+export type Departure = AsyncDisposable & { readonly plan: Plan }
+
+/** Chooses the road of a build by what is in the store now. */
+export async function planBuild(context: BuilderContext, build: Build): Promise<Plan> {
+  const { store, maker, mirror } = context
+  // What is missing is told by the run.
+  const recipe = isLayered(build) ? await findRecipe(store, build) : undefined
+  if (recipe === undefined) return { road: 'plain' }
+  const keys = recipeKeys(recipe, maker)
+  const layers = { recipe, keys }
+  if (build.spec.cache === 'bypass') return { road: 'build', layers, bypass: true }
+  const stampable = await findUsableBase(context, keys)
+  if (stampable !== undefined) return { road: 'stamp', layers, ...stampable }
+  const related = await findUsableRoot(context, keys)
+  if (related !== undefined && (await canCompose(mirror, recipe, related.base))) {
+    return { road: 'compose', layers, ...related }
+  }
+  return { road: 'build', layers, bypass: false }
+}
+
+/**
+ * Plans a build. Of builds that would make the same base one makes it: the others get `undefined`, and are to
+ * be planned again later, when the base is there or its maker is gone.
+ */
+export async function depart(context: BuilderContext, build: Build): Promise<Departure | undefined> {
+  const { redis, config, logger } = context
+  for (;;) {
+    const plan = await planBuild(context, build)
+    const key = flightOf(plan)
+    if (key === undefined) return { plan, [Symbol.asyncDispose]: () => Promise.resolve() }
+    const flight = await takeFlight({
+      redis,
+      key,
+      ttlMs: config.lockSeconds * 1000,
+      onError: (error) => {
+        logger.warn({ err: error, buildId: build.id }, 'A flight is not renewed.')
+      },
+    })
+    if (flight === undefined) return undefined
+    // Whoever had the right until now can have left a base.
+    const again = await planBuild(context, build)
+    if (flightOf(again) === key) {
+      return { plan: again, [Symbol.asyncDispose]: () => flight[Symbol.asyncDispose]() }
+    }
+    await flight[Symbol.asyncDispose]()
+  }
+}
+
+/** What only one worker is to make at a time. */
+function flightOf(plan: Plan): string | undefined {
+  if (plan.road === 'compose') return `layers:${plan.layers.keys.layers}`
+  return plan.road === 'build' && !plan.bypass ? `root:${plan.layers.keys.root}` : undefined
+}

@@ -1,0 +1,32 @@
+import type { DownloadUrlBatchRequest, DownloadUrlBatchResult } from '@edgesmith/contract/fleet'
+import { ProblemError } from '@edgesmith/contract/problem'
+import { request } from 'undici'
+
+/** The gateway's side of the artifact service, which has the keys of signed URLs. */
+export class DownloadUrlClient {
+  readonly #baseUrl: string
+  readonly #headers: Record<string, string>
+
+  constructor(baseUrl: string, token: string | undefined) {
+    this.#baseUrl = baseUrl
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  }
+
+  /** Signs URLs of many artifacts. @throws ProblemError `upstream-unavailable` */
+  async sign(body: DownloadUrlBatchRequest): Promise<DownloadUrlBatchResult> {
+    const response = await request(`${this.#baseUrl}/internal/download-urls`, {
+      method: 'POST',
+      headers: { ...this.#headers, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    }).catch((error: unknown) => {
+      throw new ProblemError(
+        'upstream-unavailable',
+        'The artifact service cannot be reached; try again shortly.',
+        { headers: { 'retry-after': '5' }, cause: error },
+      )
+    })
+    const answer: unknown = await response.body.json()
+    if (response.statusCode === 200) return answer as DownloadUrlBatchResult
+    throw new Error(`The artifact service answered ${response.statusCode} to a request for signed URLs.`)
+  }
+}

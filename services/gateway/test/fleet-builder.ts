@@ -1,0 +1,101 @@
+import { createReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { baseKey, recordBase } from '@edgesmith/bases/base-store'
+import { ImageDigests } from '@edgesmith/bases/image-digests'
+import { recipeKeys, type Maker } from '@edgesmith/bases/keys'
+import { BuildEvents } from '@edgesmith/builds/build-events'
+import { BuildRepository } from '@edgesmith/builds/build-repository'
+import { FleetRepository } from '@edgesmith/builds/fleet-repository'
+import { Notifications } from '@edgesmith/builds/notifications'
+import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { recipeOfSite } from '@edgesmith/builder-service/fleet-stamp'
+import { startFleetWorkers } from '@edgesmith/builder-service/fleet-workers'
+import { readFleet } from '@edgesmith/fleets/fleet-record'
+import { objectManifest } from '@edgesmith/manifest/manifest'
+import { findSlot } from '@edgesmith/stamp/find-slot'
+import { placeholderUserData } from '@edgesmith/stamp/placeholder'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { Redis } from 'ioredis'
+import { v7 as uuidV7 } from 'uuid'
+import { path, Workshop } from '../../../test/support/image-workshop.ts'
+import { fastifyLogger } from './silent-logger.ts'
+import type { Harness } from './harness.ts'
+
+export const capacity = 4096
+
+const maker: Maker = { engine: 'engine of the test', userDataReserveBytes: capacity }
+
+/** What of a builder works for fleets, without the part that runs Earthly. */
+export class FleetBuilder implements AsyncDisposable {
+  readonly redis: Redis
+  readonly repository: BuildRepository
+  readonly fleets: FleetRepository
+  readonly events: BuildEvents
+  readonly #store: ObjectStore
+  readonly #workshop: Workshop
+  readonly #digests: ImageDigests
+  readonly #stack: AsyncDisposableStack
+
+  private constructor(store: ObjectStore, redis: Redis, workshop: Workshop, stack: AsyncDisposableStack) {
+    this.#store = store
+    this.#workshop = workshop
+    this.#stack = stack
+    this.redis = redis
+    this.repository = new BuildRepository(redis)
+    this.fleets = new FleetRepository(redis)
+    const notifications = stack.use(new Notifications(redis, raise))
+    this.events = new BuildEvents({ redis, notifications, store })
+    this.#digests = stack.use(new ImageDigests({ redis, insecureRegistries: [], ttlSeconds: 60 }))
+  }
+
+  static async open({ store, redisUrl }: Harness): Promise<FleetBuilder> {
+    await using stack = new AsyncDisposableStack()
+    const workshop = stack.use(await Workshop.open())
+    const redis = stack.adopt(
+      openRedis(redisUrl, { patience: 'endless', name: 'builder', onError: raise }),
+      closeRedis,
+    )
+    return new FleetBuilder(store, redis, workshop, stack.move())
+  }
+
+  /** Begins to work. */
+  start(): AsyncDisposable {
+    const { redis, repository, events } = this
+    return startFleetWorkers({
+      ...{ redis, repository, events, store: this.#store, digests: this.#digests, maker },
+      logger: fastifyLogger,
+      config: { lockSeconds: 5 },
+    })
+  }
+
+  /** Records an image that xorriso made as the base of a fleet, as if `buildId` had left it. */
+  async recordBaseOf(fleetId: string, buildId: string): Promise<void> {
+    const record = await readFleet(this.#store, fleetId)
+    const site = record?.sites[0]
+    if (record === undefined || site === undefined) throw new Error('There is no such fleet.')
+    const recipe = await recipeOfSite(this.#store, record, site)
+    if (recipe === undefined) throw new Error('An input is gone.')
+    const keys = recipeKeys(recipe, maker)
+    const id = uuidV7()
+    const placeholder = placeholderUserData(capacity)
+    const image = await this.#workshop.make('gpt', 'base.iso', placeholder)
+    const slot = await findSlot(this.#workshop.read(image), path, placeholder)
+    if (slot === undefined) throw new Error('The image has no slot.')
+    const source = createReadStream(join(this.#workshop.directory, 'store/base.iso'))
+    await this.#store.put(baseKey.data(id), source)
+    await recordBase(this.#store, {
+      ...{ id, rootKey: keys.root, layersKey: keys.layers, buildId, images: [], proof: [], unproved: [] },
+      createdAt: new Date().toISOString(),
+      manifest: objectManifest(baseKey.data(id), image.size),
+      userData: slot,
+    })
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync()
+  }
+}
+
+function raise(error: Error): never {
+  throw error
+}
