@@ -86,7 +86,10 @@ export const DownloadUrlRequest = Type.Object(
   {
     title: 'DownloadUrlRequest',
     additionalProperties: false,
-    examples: [{ ttlSeconds: 3600 }, { ttlSeconds: 600, maxDownloads: 1, clientAddress: '203.0.113.0/24' }],
+    examples: [
+      { ttlSeconds: 3600, method: 'GET' },
+      { ttlSeconds: 600, method: 'GET', maxDownloads: 1, clientAddress: '203.0.113.0/24' },
+    ],
   },
 )
 
