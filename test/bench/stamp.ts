@@ -1,34 +1,24 @@
 import { execFile } from 'node:child_process'
-import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { findArtifact } from '@edgesmith/artifacts/artifacts'
-import { baseKey, recordBase } from '@edgesmith/bases/base-store'
-import { publishEngineProfile } from '@edgesmith/bases/engine-profile'
-import { recipeKeys, type KeyedInput } from '@edgesmith/bases/keys'
+import { findRecipe } from '@edgesmith/builder-service/recipe'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
 import type { DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Build } from '@edgesmith/contract/build'
-import { listInputs } from '@edgesmith/contract/build-spec'
 import { openFile } from '@edgesmith/iso/file'
 import { ImageReader } from '@edgesmith/manifest/image-reader'
-import { objectManifest } from '@edgesmith/manifest/manifest'
-import { findSlot } from '@edgesmith/stamp/find-slot'
-import { placeholderUserData } from '@edgesmith/stamp/placeholder'
 import { openMinioStore } from '@edgesmith/store/minio-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
-import { findUpload } from '@edgesmith/uploads/uploads'
 import type { Redis } from 'ioredis'
 import { request } from 'undici'
-import { v7 as uuidv7 } from 'uuid'
 import { startMinio } from '../../deploy/minio/server.ts'
-import { repositoryDirectory } from '../../deploy/setup/paths.ts'
-import { startServiceProcess } from '../../deploy/setup/service-process.ts'
 import { path as userDataPath, Workshop } from '../support/image-workshop.ts'
+import { keepBase, makeBase, publishMaker, startServices } from './support/large-base.ts'
 
 const execute = promisify(execFile)
 const MiB = 1024 ** 2
@@ -37,13 +27,6 @@ const size = Number(process.env['STAMP_BENCH_BYTES'] ?? 2100 * MiB)
 const submissions = 50
 const warmUp = 5
 const remasters = 3
-
-const maker = { engine: 'benchmark', userDataReserveBytes: 256 * 1024 }
-/** As many images as a CanvOS build pulls; a build has asked their registries lately. */
-const images = [1, 2, 3, 4, 5].map((index) => ({
-  reference: `registry.example.com/image-${index}:1`,
-  digest: `sha256:${String(index).repeat(64)}`,
-}))
 
 /**
  * New user-data for a base: `p50FirstByteMs` is the median time from `POST /v1/builds` with the user-data in
@@ -80,10 +63,9 @@ export async function run(): Promise<Record<string, number>> {
     MINIO_SECRET_KEY: minio.secretKey,
   })
   const workshop = resources.use(await Workshop.open())
-  const iso = await makeBase(workshop)
-  await publishEngineProfile(redis, { ...maker, insecureRegistries: [], imageDigestTtlSeconds: 600 })
-  for (const { reference, digest } of images) await redis.set(`edgesmith:image-digest:${reference}`, digest)
-  await keepBase(store, iso, await submit(url, 'first'))
+  const iso = await makeBase(workshop, size)
+  await publishMaker(redis)
+  await keepBaseOf(store, iso, await submit(url, 'first'))
 
   for (let count = 0; count < warmUp; count += 1) await firstByte(url, `warm-up-${count}`)
   const before = { store: await bytesOf(store), redis: await memoryOf(redis) }
@@ -111,58 +93,12 @@ export async function run(): Promise<Record<string, number>> {
   }
 }
 
-/** Starts all services but the builder as processes; answers the address of the gateway. */
-async function startServices(
-  resources: AsyncDisposableStack,
-  directory: string,
-  env: Record<string, string>,
-): Promise<string> {
-  const repository = join(directory, 'canvos.git')
-  await execute(join(repositoryDirectory, 'deploy/fixture/make-repository.sh'), [repository])
-  const start = async (service: 'artifact' | 'gateway' | 'validation', own: Record<string, string>) => {
-    const options = { service, awaited: service, logFile: join(directory, `${service}.log`) }
-    return resources.use(await startServiceProcess({ ...options, env: { ...env, ...own } })).url
-  }
-  const artifact = await start('artifact', { ARTIFACT_PORT: '0', SIGNING_KEYS: 'benchmark'.repeat(4) })
-  const validation = await start('validation', {
-    VALIDATION_PORT: '0',
-    CANVOS_REPOSITORY: repository,
-    CANVOS_MIRROR_DIRECTORY: join(directory, 'mirror.git'),
-  })
-  return await start('gateway', { GATEWAY_PORT: '0', VALIDATION_URL: validation, ARTIFACT_URL: artifact })
-}
-
-/** An installer ISO in the layout of CanvOS's newer tags, with a placeholder of user-data; answers its file. */
-async function makeBase(workshop: Workshop): Promise<string> {
-  await execute('dd', [
-    ...['if=/dev/urandom', `of=${workshop.file('/rootfs.squashfs')}`, 'bs=1M', 'iflag=count_bytes'],
-    `count=${size}`,
-  ])
-  await workshop.make('gpt', 'base', placeholderUserData(maker.userDataReserveBytes))
-  return join(workshop.directory, 'store', 'base')
-}
-
 /** Keeps the base as a builder does that made it for a build. */
-async function keepBase(store: ObjectStore, iso: string, build: Build): Promise<void> {
+async function keepBaseOf(store: ObjectStore, iso: string, build: Build): Promise<void> {
   if (build.state !== 'queued') throw new Error(`The first build is ${build.state}; it is to be queued.`)
-  const inputs: KeyedInput[] = []
-  for (const { role, pointer, file } of listInputs(build.spec.inputs)) {
-    const entry = await findUpload(store, file.upload)
-    if (entry === undefined) throw new Error(`The upload of ${pointer} is not there.`)
-    const { kind, size: bytes } = entry.upload
-    inputs.push({ role, pointer, contentId: file.upload, kind, size: bytes, objectKey: entry.objectKey })
-  }
-  const keys = recipeKeys({ ...build, inputs }, maker)
-  const id = uuidv7()
-  const { size: stored } = await store.put(baseKey.data(id), createReadStream(iso))
-  const manifest = objectManifest(baseKey.data(id), stored)
-  const placeholder = placeholderUserData(maker.userDataReserveBytes)
-  const userData = await findSlot(new ImageReader(store, manifest), userDataPath, placeholder)
-  if (userData === undefined) throw new Error('The place of the user-data cannot be told.')
-  await recordBase(store, {
-    ...{ id, rootKey: keys.root, layersKey: keys.layers, buildId: build.id, images, manifest, userData },
-    ...{ createdAt: new Date().toISOString(), proof: [], unproved: [] },
-  })
+  const recipe = await findRecipe(store, build)
+  if (recipe === undefined) throw new Error('An input of the first build is not there.')
+  await keepBase(store, iso, { recipe, buildId: build.id })
 }
 
 function userDataOf(site: string): string {

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
-import type { Fleet, FleetDownloads } from '@edgesmith/contract/fleet'
+import { zstdCompressSync } from 'node:zlib'
+import type { Build } from '@edgesmith/contract/build'
+import type { Fleet, FleetDownload, FleetDownloads } from '@edgesmith/contract/fleet'
+import type { Upload } from '@edgesmith/contract/upload'
 import { openFile } from '@edgesmith/iso/file'
+import type { RandomAccess } from '@edgesmith/iso/random-access'
 import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
 import { removeWorker } from '../../deploy/setup/workers.ts'
 import { fromSetUp } from '../support/environment.ts'
@@ -15,6 +19,8 @@ import { serviceEnvironment } from './environment.ts'
 
 const siteCount = Number(process.env['FLEET_TEST_SITES'] ?? 1000)
 const sampleSize = 50
+/** The site that has a content bundle of its own. */
+const ownIndex = 1
 const builderId = `e2e-fleet-${process.pid}`
 const pollMs = 200
 
@@ -70,24 +76,58 @@ describe('a fleet over one real build', () => {
     }
   }
 
-  it('gives every site its user-data and its checksum', { timeout: 18 * 60_000 }, async () => {
-    const rows = Array.from({ length: siteCount }, (_, index) => `${siteName(index)},"0${index}: #"`)
+  /** Sends the table of a fleet; answers the fleet once it has succeeded. */
+  async function make(rows: readonly string[], cache: 'use' | 'bypass'): Promise<Fleet> {
     const form = new FormData()
     const build = {
       canvos: { tag: 'v4.10.0' },
       arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' },
+      cache,
     }
     form.append('spec', new Blob([JSON.stringify({ build })]), 'spec.json')
     form.append('template', new Blob([template]), 'template.yaml')
-    form.append('sites', new Blob([['site,token', ...rows].join('\n')]), 'sites.csv')
+    form.append('sites', new Blob([['site,token,input.contentBundle', ...rows].join('\n')]), 'sites.csv')
     const response = await fetch(`${service.url}/v1/fleets`, { method: 'POST', body: form })
     assert.equal(response.status, 202, await response.clone().text())
     const { id } = (await response.json()) as Fleet
     const fleet = await until(
-      async () => (await (await fetch(`${service.url}/v1/fleets/${id}`)).json()) as Fleet,
+      () => get<Fleet>(`/v1/fleets/${id}`),
       ({ state }) => state !== 'queued' && state !== 'running',
     )
     assert.equal(fleet.state, 'succeeded')
+    return fleet
+  }
+
+  async function get<T>(address: string): Promise<T> {
+    const response = await fetch(`${service.url}${address}`)
+    assert.equal(response.status, 200)
+    return (await response.json()) as T
+  }
+
+  async function upload(bytes: Buffer, name: string): Promise<string> {
+    const form = new FormData()
+    form.append('file', new Blob([new Uint8Array(bytes)]), name)
+    const response = await fetch(`${service.url}/v1/uploads`, { method: 'POST', body: form })
+    assert.ok(response.ok)
+    return ((await response.json()) as Upload).id
+  }
+
+  async function fetchImage({ url }: FleetDownload): Promise<{ image: RandomAccess; sha256: string }> {
+    const bytes = Buffer.from(await (await fetch(url)).arrayBuffer())
+    const read = (offset: number, length: number) => Promise.resolve(bytes.subarray(offset, offset + length))
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    return { image: { size: bytes.length, read }, sha256 }
+  }
+
+  it('gives every site its user-data, its own files and its checksum', { timeout: 18 * 60_000 }, async () => {
+    const bundle = zstdCompressSync(randomBytes(2_000_000))
+    const uploadId = await upload(bundle, 'own.zst')
+    const { id } = await make(
+      Array.from({ length: siteCount }, (_, index) =>
+        [siteName(index), `"0${index}: #"`, index === ownIndex ? uploadId : ''].join(','),
+      ),
+      'use',
+    )
     const sums = await until(
       () => fetch(`${service.url}/v1/fleets/${id}/downloads?format=sha256sum`),
       ({ status }) => status !== 409,
@@ -95,24 +135,43 @@ describe('a fleet over one real build', () => {
     const listed = new Map(
       (await sums.text()).split('\n').map((line): [string, string] => [line.slice(66), line.slice(0, 64)]),
     )
-    const downloads = await fetch(`${service.url}/v1/fleets/${id}/downloads`)
-    const { items } = (await downloads.json()) as FleetDownloads
+    const { items } = await get<FleetDownloads>(`/v1/fleets/${id}/downloads`)
     assert.equal(items.length, siteCount)
-    for (const index of sample(sampleSize, siteCount)) {
+    for (const index of new Set([ownIndex, ...sample(sampleSize, siteCount)])) {
       const item = items[index]
       assert.ok(item)
-      const image = Buffer.from(await (await fetch(item.url)).arrayBuffer())
-      assert.equal(listed.get(item.name), createHash('sha256').update(image).digest('hex'))
-      const reader = {
-        size: image.length,
-        read: (offset: number, length: number) => Promise.resolve(image.subarray(offset, offset + length)),
-      }
+      const { image, sha256 } = await fetchImage(item)
+      assert.equal(listed.get(item.name), sha256)
       const name = siteName(index)
       assert.equal(item.site, name)
       assert.equal(
-        await text(await openFile(reader, userDataPath)),
+        await text(await openFile(image, userDataPath)),
         template.replace('{{token}}', `"0${index}: #"`).replace('{{site}}', `"${name}"`),
       )
+      const found = openFile(image, '/opt/spectrocloud/content/own.zst_part00')
+      if (index === ownIndex) assert.ok((await buffer(await found)).equals(bundle))
+      else await assert.rejects(found, { code: 'file-not-found' })
     }
+    const own = await get<Build>(`/v1/builds/${items[ownIndex]?.buildId ?? ''}`)
+    assert.deepEqual([own.road, own.baseBuildId], ['compose', items[0]?.buildId])
+  })
+
+  it('runs Earthly once where it is to bypass what there is', { timeout: 10 * 60_000 }, async () => {
+    const uploadId = await upload(zstdCompressSync(randomBytes(1_000_000)), 'another.zst')
+    const { id } = await make(['store-1,1,', 'store-2,2,', `store-3,3,${uploadId}`], 'bypass')
+    const { items } = await get<FleetDownloads>(`/v1/fleets/${id}/downloads`)
+    const made = await Promise.all(
+      items.map(async ({ buildId }) => {
+        const { road, baseBuildId } = await get<Build>(`/v1/builds/${buildId}`)
+        const log = await (await fetch(`${service.url}/v1/builds/${buildId}/logs`)).text()
+        return [road, baseBuildId, /^\+iso \| /m.test(log)]
+      }),
+    )
+    const first = items[0]?.buildId
+    assert.deepEqual(made, [
+      ['build', undefined, true],
+      ['stamp', first, false],
+      ['compose', first, false],
+    ])
   })
 })

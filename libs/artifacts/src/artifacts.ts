@@ -58,7 +58,7 @@ export async function publishArtifact(store: ObjectStore, artifact: NewArtifact)
   }
   const manifest = objectManifest(dataKey(id), through.size)
   try {
-    await writeRecord(store, { artifact: record, content: { kind: 'manifest', manifest } })
+    await recordArtifact(store, { artifact: record, content: { kind: 'manifest', manifest } })
   } catch (error) {
     await store.remove(dataKey(id))
     throw error
@@ -79,7 +79,7 @@ export type NewImage = {
 /** Records an image whose bytes are in the store already, as the extents of a manifest. */
 export async function recordImage(store: ObjectStore, image: NewImage): Promise<Artifact> {
   const record = describeImage(image)
-  await writeRecord(store, { artifact: record, content: { kind: 'manifest', manifest: image.manifest } })
+  await recordArtifact(store, { artifact: record, content: { kind: 'manifest', manifest: image.manifest } })
   return record
 }
 
@@ -102,8 +102,15 @@ export function describeImage({ buildId, name, manifest, sha256, id = uuidv7() }
  * (`+build-iso` in its Earthfile). Its bytes are made when they are asked for.
  */
 export async function recordChecksum(store: ObjectStore, image: Artifact): Promise<Artifact> {
+  const record = describeChecksum(image)
+  await recordArtifact(store, { artifact: record, content: { kind: 'checksum', of: image.id } })
+  return record
+}
+
+/** The artifact that `recordChecksum` records. */
+export function describeChecksum(image: Artifact): Artifact {
   const name = `${image.name}.sha256`
-  const record: Artifact = {
+  return {
     id: uuidv7(),
     buildId: image.buildId,
     name,
@@ -112,8 +119,6 @@ export async function recordChecksum(store: ObjectStore, image: Artifact): Promi
     mediaType: mediaTypeOf(name),
     createdAt: image.createdAt,
   }
-  await writeRecord(store, { artifact: record, content: { kind: 'checksum', of: image.id } })
-  return record
 }
 
 /** What `sha256sum` writes of a file. */
@@ -149,6 +154,7 @@ export function recordKey(id: ArtifactId): string {
   return `artifacts/${id}/artifact.json`
 }
 
-async function writeRecord(store: ObjectStore, record: StoredArtifact): Promise<void> {
+/** Records an artifact that was described; what it is made of is in the store already. */
+export async function recordArtifact(store: ObjectStore, record: StoredArtifact): Promise<void> {
   await writeJson(store, recordKey(record.artifact.id), record)
 }

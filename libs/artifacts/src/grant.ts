@@ -34,6 +34,11 @@ export async function createGrant(
   return id
 }
 
+/** Takes back the record of a URL that nobody was given. */
+export async function removeGrant(store: ObjectStore, id: DownloadUrlId): Promise<void> {
+  await store.remove(recordKey(id))
+}
+
 /** Revokes a signed URL; false when the artifact has none of that id. Once more does no harm. */
 export async function revokeGrant(
   store: ObjectStore,
@@ -52,8 +57,12 @@ export async function grantState(
   id: DownloadUrlId,
   limit: number | undefined,
 ): Promise<GrantState> {
-  if ((await store.stat(revokedKey(id))) !== undefined) return 'revoked'
-  return limit !== undefined && (await countUses(store, id)) >= limit ? 'used-up' : 'live'
+  const [revoked, uses] = await Promise.all([
+    store.stat(revokedKey(id)),
+    limit === undefined ? undefined : countUses(store, id),
+  ])
+  if (revoked !== undefined) return 'revoked'
+  return limit !== undefined && uses !== undefined && uses >= limit ? 'used-up' : 'live'
 }
 
 /**

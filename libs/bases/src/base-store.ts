@@ -26,8 +26,21 @@ export const baseKey = {
  * layers the last one is: it was made because the ones before were not to be used.
  */
 export async function recordBase(store: ObjectStore, base: Base): Promise<void> {
-  const entry = { baseId: base.id }
+  await writeBaseRecord(store, base)
+  await publishBase(store, base)
+}
+
+/**
+ * Records a base whose bytes are in the store, without putting it where it is found: what it refers to is kept
+ * from now on, and nobody makes anything of it yet.
+ */
+export async function writeBaseRecord(store: ObjectStore, base: Base): Promise<void> {
   await writeJson(store, baseKey.record(base.id), base)
+}
+
+/** Puts a recorded base where it is found; from now on others may refer to it, however this ends. */
+export async function publishBase(store: ObjectStore, base: Base): Promise<void> {
+  const entry = { baseId: base.id }
   await writeJson(store, baseKey.byRoot(base.rootKey, base.id), entry)
   await writeJson(store, baseKey.byLayers(base.layersKey), entry)
 }

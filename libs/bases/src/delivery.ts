@@ -4,10 +4,11 @@ import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build, BuildProof, BuildRoad, ResolvedImage } from '@edgesmith/contract/build'
 import { objectsOf } from '@edgesmith/manifest/manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { allOrFirstFault } from './all-or-first-fault.ts'
 import type { Base } from './base.ts'
 import { baseKey } from './base-store.ts'
 import { buildKey, userDataOf, type KeyedInput, type Recipe, type RecipeKeys } from './keys.ts'
-import { stampVariant } from './variant.ts'
+import { stampVariant, type Variant } from './variant.ts'
 
 export type DeliveryRequest = {
   readonly build: Pick<Build, 'id' | 'arguments'>
@@ -19,6 +20,10 @@ export type DeliveryRequest = {
   /** True to compute the SHA-256 of the ISO at once, which reads all of it. */
   readonly digest?: boolean | undefined
   readonly signal?: AbortSignal | undefined
+  /** Bytes of the user-data, for who has them at hand; they are read from the store otherwise. */
+  readonly userData?: Buffer | undefined
+  /** See `VariantRequest`. */
+  readonly alongside?: ((made: Delivered) => Promise<void>) | undefined
 }
 
 /** What a build has when it succeeds. */
@@ -30,6 +35,9 @@ export type Delivery = {
   readonly baseBuildId?: string
   readonly images: ResolvedImage[]
 }
+
+/** What was made, and what the log tells of it. */
+export type Delivered = { readonly delivery: Delivery; readonly lines: readonly string[] }
 
 /** The store does not have the bytes of an input that were uploaded. */
 export class InputDamaged extends Error {
@@ -53,24 +61,16 @@ type EarlierBuilds = { findByKey(key: string): Promise<Build | undefined> }
  */
 export async function deliver(
   { store, builds }: { store: ObjectStore; builds: EarlierBuilds },
-  { build, recipe, keys, base, road, digest, signal }: DeliveryRequest,
-): Promise<{ delivery: Delivery; lines: string[] }> {
+  { build, recipe, keys, base, road, digest, signal, userData: atHand, alongside }: DeliveryRequest,
+): Promise<Delivered> {
   const key = buildKey(keys, recipe, base.images)
-  const equal = road === undefined ? await builds.findByKey(key) : undefined
   const userData = base.userData === undefined ? undefined : userDataOf(recipe)
-  const { artifacts, proof } = await stampVariant(store, {
-    build,
-    base,
-    userData:
-      userData === undefined
-        ? undefined
-        : { pointer: userData.pointer, bytes: await readUserData(store, userData) },
-    sha256: equal?.artifacts.find(({ name }) => name === equal.proof?.artifact)?.sha256,
-    digest,
-    signal,
-  })
+  const [equal, bytes] = await allOrFirstFault([
+    road === undefined ? builds.findByKey(key) : undefined,
+    userData === undefined ? undefined : readUserData(store, userData, atHand),
+  ])
   const taken = road ?? equal?.road ?? (userData === undefined ? roadOf(base) : 'stamp')
-  return {
+  const toDelivered = ({ artifacts, proof }: Variant): Delivered => ({
     delivery: {
       artifacts,
       proof,
@@ -80,14 +80,23 @@ export async function deliver(
       images: base.images,
     },
     lines: describe(base, equal, userData?.size, road),
-  }
+  })
+  const variant = await stampVariant(store, {
+    ...{ build, base, digest, signal },
+    userData:
+      userData === undefined || bytes === undefined ? undefined : { pointer: userData.pointer, bytes },
+    sha256: equal?.artifacts.find(({ name }) => name === equal.proof?.artifact)?.sha256,
+    alongside: alongside === undefined ? undefined : (made) => alongside(toDelivered(made)),
+  })
+  return toDelivered(variant)
 }
 
 async function readUserData(
   store: ObjectStore,
   { pointer, objectKey, contentId }: KeyedInput,
+  atHand: Buffer | undefined,
 ): Promise<Buffer> {
-  const bytes = await buffer(await store.get(objectKey))
+  const bytes = atHand ?? (await buffer(await store.get(objectKey)))
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (contentId !== `sha256:${digest}`) throw new InputDamaged(pointer)
   return bytes

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
-import { findArtifact } from '@edgesmith/artifacts/artifacts'
+import { findArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
 import { openFile } from '@edgesmith/iso/file'
 import { findSlot } from '@edgesmith/stamp/find-slot'
 import { placeholderUserData } from '@edgesmith/stamp/placeholder'
@@ -9,7 +9,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { path, Workshop } from '../../../test/support/image-workshop.ts'
 import type { Base } from '../src/base.ts'
 import { baseKey, findBase, findRelatedBases, forgetBase, recordBase } from '../src/base-store.ts'
-import { BaseCondemned, stampVariant } from '../src/variant.ts'
+import { BaseCondemned, stampVariant, type Variant } from '../src/variant.ts'
 
 describe('A base', () => {
   let workshop: Workshop
@@ -62,6 +62,44 @@ describe('A base', () => {
       proof.inputs.map(({ pointer, paths, size }) => [pointer, paths, size]),
       [['/inputs/userData', [path], bytes.length]],
     )
+  })
+
+  it('is proved by what the store gives back, and leaves nothing where that is something else', async () => {
+    const before = await keys('artifacts/')
+    const { store } = workshop
+    const forgetful = new Proxy(store, {
+      get: (target, name) => {
+        if (name === 'put')
+          return (key: string, body: Buffer) =>
+            target.put(key, key.endsWith('/data') ? Buffer.alloc(body.length, body.subarray(0, 8)) : body)
+        const member: unknown = Reflect.get(target, name)
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member
+      },
+    })
+    const userData = { pointer: '/inputs/userData', bytes: Buffer.from('#cloud-config\n') }
+    await assert.rejects(stampVariant(forgetful, { build, base, userData }), /has 14 other bytes/)
+    assert.deepEqual(await keys('artifacts/'), before)
+  })
+
+  it('is described to what is done alongside, with which it fails', async () => {
+    const before = await keys('artifacts/')
+    const userData = { pointer: '/inputs/userData', bytes: Buffer.from('#cloud-config\n') }
+    const seen: Variant[] = []
+    const alongside = (variant: Variant) => {
+      seen.push(variant)
+      return Promise.resolve()
+    }
+    assert.deepEqual([await stampVariant(workshop.store, { build, base, userData, alongside })], seen)
+    const [made] = seen
+    assert.ok(made !== undefined)
+    for (const artifact of made.artifacts) {
+      assert.deepEqual((await findArtifact(workshop.store, artifact.id))?.artifact, artifact)
+      await removeArtifact(workshop.store, artifact.id)
+    }
+    const fault = new Error('no room')
+    const failing = { build, base, userData, alongside: () => Promise.reject(fault) }
+    await assert.rejects(stampVariant(workshop.store, failing), fault)
+    assert.deepEqual(await keys('artifacts/'), before)
   })
 
   it('is found by its layers and by its root file system, the newest first, until it is forgotten', async () => {

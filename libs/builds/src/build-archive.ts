@@ -1,17 +1,26 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { Readable } from 'node:stream'
-import type { Build } from '@edgesmith/contract/build'
-import type { BuildEvent } from '@edgesmith/contract/event'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import { Build } from '@edgesmith/contract/build'
+import { BuildEvent } from '@edgesmith/contract/event'
+import { readJson, writeJson } from '@edgesmith/store/json-object'
+import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
+import { Type } from 'typebox'
 
 /** One event with its id: what a server-sent event carries. */
 export type IdentifiedEvent = { id: string; event: BuildEvent }
 
-/** Where the archive of a build is in the object store. */
+/** What the archive of a build is that ended without running: all of it is small. */
+const WholeArchive = Type.Object({
+  build: Build,
+  events: Type.Array(Type.Object({ id: Type.String(), event: BuildEvent })),
+})
+
+/** Where the archive of a build is in the object store: `whole`, or the others. */
 export const archiveKey = {
   record: (id: string) => `builds/${id}/build.json`,
   log: (id: string) => `builds/${id}/log.txt`,
   events: (id: string) => `builds/${id}/events.ndjson`,
+  whole: (id: string) => `builds/${id}/archive.json`,
 } as const
 
 /** One archived event as a line. */
@@ -34,9 +43,33 @@ export async function putArchive(
   ])
 }
 
+/** Writes the archive of a build that never ran, as one object; its log is that of its events. */
+export async function putWholeArchive(
+  store: ObjectStore,
+  build: Build,
+  events: readonly IdentifiedEvent[],
+): Promise<void> {
+  await writeJson(store, archiveKey.whole(build.id), { build, events })
+}
+
+/** The archived record of a build, if there is one. */
+export async function readArchivedBuild(store: ObjectStore, id: string): Promise<Build | undefined> {
+  const record = await readJson(store, archiveKey.record(id), Build)
+  return record ?? (await readJson(store, archiveKey.whole(id), WholeArchive))?.build
+}
+
 /** Reads the archived events of a build, the oldest first. Throws `NoSuchObject`. */
 export async function* readArchivedEvents(store: ObjectStore, id: string): AsyncGenerator<IdentifiedEvent> {
-  const stream = await store.get(archiveKey.events(id))
+  let stream: Readable
+  try {
+    stream = await store.get(archiveKey.events(id))
+  } catch (error) {
+    const whole =
+      error instanceof NoSuchObject ? await readJson(store, archiveKey.whole(id), WholeArchive) : undefined
+    if (whole === undefined) throw error
+    yield* whole.events
+    return
+  }
   for await (const line of splitLines(stream)) yield JSON.parse(line) as IdentifiedEvent
 }
 

@@ -24,14 +24,14 @@ export async function readLog(
   id: string,
   options: ReadLogOptions,
 ): Promise<AsyncIterable<string>> {
-  const { state, fleet } = await repository.get(id)
+  const { state } = await repository.get(id)
   if (!isEnd(state)) return toLines(await events.read(id, options))
   try {
     const archived: Readable = await store.get(archiveKey.log(id))
     return archived.setEncoding('utf8') as AsyncIterable<string>
   } catch (error) {
-    // A build that its fleet ended has no archive of its own.
-    if (!(error instanceof NoSuchObject) || fleet === undefined) throw error
+    // A build that never ran has no log beside its events.
+    if (!(error instanceof NoSuchObject)) throw error
     return toLines(await events.read(id, options))
   }
 }

@@ -1,7 +1,7 @@
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildEvent } from '@edgesmith/contract/event'
 import type { ObjectStore } from '@edgesmith/store/object-store'
-import { putArchive, removeArchive, toArchiveLine, type IdentifiedEvent } from './build-archive.ts'
+import { putWholeArchive, type IdentifiedEvent } from './build-archive.ts'
 import { defaultStreamTtlSeconds } from './build-conclusion.ts'
 import type { BuildRepository } from './build-repository.ts'
 import { stateEvent } from './build-state.ts'
@@ -19,28 +19,29 @@ export type EndedBuild = {
 }
 
 /**
- * Stores a build that has come to its end without a worker: its archive first, then its record, with the
- * events of its whole life. When this fails nothing is left.
+ * Archives a build that comes to its end without a worker. It is told to nobody before `createEndedBuild`: what
+ * it is made of can be stored at the same time. `removeArchive` takes it back.
+ */
+export async function archiveEndedBuild(store: ObjectStore, ending: EndedBuild): Promise<void> {
+  await putWholeArchive(store, ending.ended, eventsOf(ending))
+}
+
+/**
+ * Stores the record of such a build, with the events of its whole life: from now on it is known. Its archive and
+ * its artifacts are stored already; when this fails, it is for the caller to remove them.
  * @throws ProblemError what `BuildRepository.create` throws
  */
-export async function createEndedBuild(
-  { store, repository }: { store: ObjectStore; repository: BuildRepository },
-  { queued, ended, lines, at, reservation }: EndedBuild,
-): Promise<void> {
+export async function createEndedBuild(repository: BuildRepository, ending: EndedBuild): Promise<void> {
+  const { ended, at, reservation } = ending
+  const options = { events: eventsOf(ending), streamTtlSeconds: defaultStreamTtlSeconds }
+  await repository.create(ended, at, reservation, options)
+}
+
+function eventsOf({ queued, ended, lines, at }: EndedBuild): IdentifiedEvent[] {
   const told: BuildEvent[] = [
     stateEvent(queued, at),
     ...lines.map((line): BuildEvent => ({ type: 'log', at: at.toISOString(), line })),
     stateEvent(ended, at),
   ]
-  const events = told.map((event, index): IdentifiedEvent => ({ id: `${at.getTime()}-${index}`, event }))
-  await putArchive(store, ended, {
-    log: Buffer.from(lines.map((line) => `${line}\n`).join('')),
-    events: Buffer.from(events.map(toArchiveLine).join('')),
-  })
-  try {
-    await repository.create(ended, at, reservation, { events, streamTtlSeconds: defaultStreamTtlSeconds })
-  } catch (error) {
-    await removeArchive(store, ended.id)
-    throw error
-  }
+  return told.map((event, index) => ({ id: `${at.getTime()}-${index}`, event }))
 }

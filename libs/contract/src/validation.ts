@@ -75,7 +75,16 @@ export const StoredInput = Type.Object(
 
 /** What the gateway asks the validation service. Inside the service only. */
 export const ValidationRequest = Type.Object(
-  { spec: BuildSpec, inputs: Type.Array(StoredInput) },
+  {
+    spec: BuildSpec,
+    inputs: Type.Array(StoredInput),
+    userData: Type.Optional(
+      Type.String({
+        contentEncoding: 'base64',
+        description: 'Bytes of the input `userData`, where whoever asks has them at hand.',
+      }),
+    ),
+  },
   { title: 'ValidationRequest', additionalProperties: false },
 )
 

@@ -99,6 +99,12 @@ export function siteBuild({ id, createdAt, build }: FleetRecord, site: SiteRecor
   )
 }
 
+/**
+ * Most characters of the name of a site's ISO, without `.iso`: CanvOS's `ISO_NAME` takes 100, and a tar's header
+ * has room for 100 (POSIX.1-1988, `name`).
+ */
+export const isoNameLimit = 96
+
 /** Name of a site's ISO, without `.iso`: the fleet's, where it has one, in front of the site's. */
 export function isoNameOf(
   buildArguments: Readonly<Record<string, string>>,

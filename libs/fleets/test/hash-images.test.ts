@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { after, before, describe, it } from 'node:test'
 import { makeManifest, objectManifest, patchManifest, type Manifest } from '@edgesmith/manifest/manifest'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
@@ -54,6 +55,22 @@ describe('hashImages', () => {
     )
     // Alone each of them would have read all of it.
     assert.ok(read < 2 * base.length, String(read))
+  })
+
+  it('leaves time for other work', async () => {
+    const size = 64 * 1024 * 1024
+    await store.put('large', randomBytes(size))
+    const whole = objectManifest('large', size)
+    const images = Array.from({ length: 16 }, (_, index) =>
+      patchManifest(whole, [{ offset: index * 4096, extent: { length: 16, object: 'own', offset: index } }]),
+    )
+    const delay = monitorEventLoopDelay({ resolution: 5 })
+    const startedAt = performance.now()
+    delay.enable()
+    await hashImages(store, images, new AbortController().signal)
+    delay.disable()
+    const elapsedMs = performance.now() - startedAt
+    assert.ok(delay.max / 1e6 < elapsedMs / 8, `${delay.max / 1e6} ms of ${elapsedMs} ms`)
   })
 
   it('stops when it is told to', async () => {

@@ -4,8 +4,8 @@ import type { RangeSource } from '@edgesmith/store/range-reader'
 import type { Manifest } from './manifest.ts'
 import { openManifest } from './open-manifest.ts'
 
-/** Bytes that one request to the store reads. */
-const blockSize = 256 * 1024
+/** Bytes that one request to the store reads, unless told otherwise. */
+const defaultBlockSize = 256 * 1024
 /** Blocks that are kept. */
 const maxBlocks = 32
 
@@ -17,15 +17,19 @@ export class ImageReader implements RandomAccess {
   readonly size: number
   readonly #store: RangeSource
   readonly #manifest: Manifest
+  readonly #blockSize: number
   readonly #blocks = new Map<number, Buffer>()
 
-  constructor(store: RangeSource, manifest: Manifest) {
+  /** Blocks of `blockSize` bytes are read: few where little of the image is wanted. */
+  constructor(store: RangeSource, manifest: Manifest, { blockSize = defaultBlockSize } = {}) {
     this.size = manifest.size
+    this.#blockSize = blockSize
     this.#store = store
     this.#manifest = manifest
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
+    const blockSize = this.#blockSize
     const end = Math.min(offset + length, this.size)
     const pieces: Buffer[] = []
     for (let position = offset; position < end;) {
@@ -43,8 +47,8 @@ export class ImageReader implements RandomAccess {
   async #block(index: number): Promise<Buffer> {
     const kept = this.#blocks.get(index)
     if (kept !== undefined) return kept
-    const offset = index * blockSize
-    const length = Math.min(blockSize, this.size - offset)
+    const offset = index * this.#blockSize
+    const length = Math.min(this.#blockSize, this.size - offset)
     const block = await buffer(openManifest(this.#store, this.#manifest, { offset, length }))
     const [oldest] = this.#blocks.keys()
     if (oldest !== undefined && this.#blocks.size >= maxBlocks) this.#blocks.delete(oldest)

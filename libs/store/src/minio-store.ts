@@ -1,7 +1,7 @@
 import { addAbortSignal, Readable } from 'node:stream'
 import type { Client } from 'minio'
 import { createTransport } from './minio-transport.ts'
-import { uploadStream } from './multipart-upload.ts'
+import { uploadBytes, uploadStream } from './multipart-upload.ts'
 import { assertByteRange, assertKeyPrefix, assertObjectKey, NoSuchObject } from './object-store.ts'
 import type {
   ByteRange,
@@ -12,7 +12,9 @@ import type {
   PutOptions,
 } from './object-store.ts'
 import { PartClient } from './part-client.ts'
+import { partSize } from './parts.ts'
 import type { Piece } from './pieces.ts'
+import { RangeConnection } from './range-connection.ts'
 import { StreamRangeReader } from './range-reader.ts'
 import type { RangeReader } from './range-reader.ts'
 import { retrying } from './retry.ts'
@@ -30,6 +32,10 @@ export type MinioSettings = {
 }
 
 const answerTimeout = 60_000
+/** Ranges of this size and more are read by a connection of their own, smaller ones by one that is kept. */
+const largeRange = 1024 * 1024
+/** How long a request can be begun after it was signed, in seconds. */
+const signedFor = 900
 
 /**
  * Opens a bucket of a MinIO server as an object store and makes it where missing. Parts of uploads
@@ -68,10 +74,16 @@ class MinioStore implements ObjectStore {
   async put(key: string, body: Readable | Buffer, options: PutOptions = {}): Promise<{ size: number }> {
     assertObjectKey(key)
     const { contentType = 'application/octet-stream', signal } = options
+    const target = { bucket: this.#bucket, key, headers: { 'Content-Type': contentType } }
+    if (Buffer.isBuffer(body) && body.length < partSize(1)) {
+      // Without the buffer of a whole part that a stream needs.
+      signal?.throwIfAborted()
+      await uploadBytes(this.#client, target, body)
+      return { size: body.length }
+    }
     const source = Buffer.isBuffer(body) ? Readable.from([body], { objectMode: false }) : body
     if (signal !== undefined) addAbortSignal(signal, source)
     try {
-      const target = { bucket: this.#bucket, key, headers: { 'Content-Type': contentType } }
       return { size: await uploadStream(this.#client, target, source, signal) }
     } catch (error) {
       signal?.throwIfAborted()
@@ -108,7 +120,17 @@ class MinioStore implements ObjectStore {
   }
 
   async openRange(key: string, range: Required<ByteRange>): Promise<RangeReader> {
-    return new StreamRangeReader(await this.get(key, range))
+    assertObjectKey(key)
+    assertByteRange(range)
+    const connection = range.length < largeRange ? undefined : await this.#connectTo(key, range)
+    return connection ?? new StreamRangeReader(await this.get(key, range))
+  }
+
+  #connectTo(key: string, range: Required<ByteRange>): Promise<RangeConnection | undefined> {
+    return retrying(async () => {
+      const url = new URL(await this.#client.presignedGetObject(this.#bucket, key, signedFor))
+      return RangeConnection.open({ url, range, silence: answerTimeout })
+    })
   }
 
   async join(

@@ -11,6 +11,16 @@ export type UploadTarget = { bucket: string; key: string; headers: Record<string
 /** How many parts of one object are sent at a time; one more is being filled. */
 const maximumInFlight = 2
 
+/** Sends bytes that are fewer than a part, in one request. */
+export async function uploadBytes(
+  client: PartClient,
+  { bucket, key, headers }: UploadTarget,
+  bytes: Buffer,
+): Promise<void> {
+  // The minio client adds to the headers that it is given.
+  await retrying(() => client.putObject(bucket, key, bytes, bytes.length, { ...headers }))
+}
+
 /**
  * Sends a stream of unknown size to the server, in one request when it is shorter than a part, and
  * returns its size. The minio client's own `putObject` is not fit for that: it continues whatever
@@ -30,9 +40,7 @@ export async function uploadStream(
   const { bytes } = first.value
   if (bytes.length < partSize(1)) {
     signal?.throwIfAborted()
-    await retrying(() =>
-      client.putObject(target.bucket, target.key, bytes, bytes.length, { ...target.headers }),
-    )
+    await uploadBytes(client, target, bytes)
     buffers.recycle(bytes)
     return bytes.length
   }

@@ -3,14 +3,17 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:f
 import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isErrno } from './errno.ts'
+import { GrowingFile } from './growing-file.ts'
 import type { ByteRange, ObjectStore } from './object-store.ts'
 import { disposeOpened, FileRangeReader } from './range-reader.ts'
 import type { RangeReader, RangeSource } from './range-reader.ts'
 
 /** Objects are kept in blocks of this size, in bytes. */
 const blockSize = 16 * 1024 * 1024
-/** Bytes that are written at a time. */
-const copySize = 512 * 1024
+/** Bytes that are written at a time, while as many come from the store. */
+const copySize = 256 * 1024
+/** How many blocks are fetched at once: each takes memory. */
+const maximumFills = 8
 /** Ranges below this size are read from the store, unless their block is there. */
 const leastCached = 256 * 1024
 const directoryMode = 0o700
@@ -32,7 +35,9 @@ export class RangeCache implements RangeSource {
   readonly #root: string
   /** Sizes of the blocks by their paths, that which was not read for the longest time first. */
   readonly #kept = new Map<string, number>()
-  readonly #filling = new Map<string, Promise<void>>()
+  readonly #filling = new Map<string, GrowingFile>()
+  #fills = 0
+  readonly #awaitingFill: (() => void)[] = []
   #bytes = 0
 
   private constructor(store: ObjectStore, options: RangeCacheOptions, root: string) {
@@ -62,7 +67,10 @@ export class RangeCache implements RangeSource {
     const { offset, length } = range
     const isKept = this.#kept.has(this.#pathOf(key, Math.floor(offset / blockSize)))
     if (length < leastCached && !isKept) return this.#store.openRange(key, range)
-    const reader = new BlocksReader((from) => this.#openBlock(key, from), range)
+    const reader = new BlocksReader(
+      { block: (from) => this.#openBlock(key, from), unkept: (from) => this.#openUnkept(key, from) },
+      range,
+    )
     await reader.openFirst()
     return reader
   }
@@ -73,25 +81,24 @@ export class RangeCache implements RangeSource {
     const path = this.#pathOf(key, index)
     const skip = from - index * blockSize
     try {
-      let file = await this.#openKept(path)
-      if (file === undefined) {
-        await this.#fillOnce(path, key, { offset: index * blockSize, length: blockSize })
-        file = await this.#openKept(path)
-      }
+      const file = await this.#openKept(path)
       if (file !== undefined) return new FileRangeReader(file, { offset: skip, length: blockSize - skip })
+      let filling = this.#filling.get(path)
+      if (filling === undefined) {
+        this.#filling.set(path, (filling = new GrowingFile()))
+        void this.#fill(filling, path, key, { offset: index * blockSize, length: blockSize })
+      }
+      return await filling.openReader(skip)
     } catch (error) {
-      if (!isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO')) throw error
+      if (!isUnusable(error)) throw error
       this.#options.onUnusable(error)
     }
-    return this.#store.openRange(key, { offset: from, length: blockSize - skip })
+    return this.#openUnkept(key, from)
   }
 
-  #fillOnce(path: string, key: string, range: Required<ByteRange>): Promise<void> {
-    const underWay = this.#filling.get(path)
-    if (underWay !== undefined) return underWay
-    const filling = this.#fill(path, key, range).finally(() => this.#filling.delete(path))
-    this.#filling.set(path, filling)
-    return filling
+  /** Opens the rest of a block where it cannot be kept. */
+  #openUnkept(key: string, from: number): Promise<RangeReader> {
+    return this.#store.openRange(key, { offset: from, length: blockSize - (from % blockSize) })
   }
 
   async #openKept(path: string): Promise<FileHandle | undefined> {
@@ -108,25 +115,51 @@ export class RangeCache implements RangeSource {
     }
   }
 
-  async #fill(path: string, key: string, range: Required<ByteRange>): Promise<void> {
+  /** Fetches a block; what goes wrong is told to its readers. */
+  async #fill(filling: GrowingFile, path: string, key: string, range: Required<ByteRange>): Promise<void> {
     const temporary = `${path}.${randomUUID()}`
     try {
-      await using source = await this.#store.openRange(key, range)
-      await mkdir(dirname(path), { recursive: true, mode: directoryMode })
-      await using file = await open(temporary, 'wx', fileMode)
-      const buffer = Buffer.allocUnsafeSlow(copySize)
-      let size = 0
-      for (let read = await source.read(buffer); read > 0; read = await source.read(buffer)) {
-        await file.writeFile(buffer.subarray(0, read))
-        size += read
+      await this.#beginFill()
+      try {
+        await this.#copy(filling, temporary, key, range)
+      } finally {
+        this.#endFill()
       }
       await rename(temporary, path)
-      this.#keep(path, size)
+      this.#keep(path, filling.size)
+      this.#filling.delete(path)
+      await filling.end()
+      await this.#makeRoom()
     } catch (error) {
+      this.#filling.delete(path)
+      await filling.end({ error })
       await rm(temporary, { force: true })
-      throw error
     }
-    await this.#makeRoom()
+  }
+
+  async #copy(file: GrowingFile, path: string, key: string, range: Required<ByteRange>): Promise<void> {
+    await using source = await this.#store.openRange(key, range)
+    await mkdir(dirname(path), { recursive: true, mode: directoryMode })
+    await file.create(path, fileMode)
+    let filled = Buffer.allocUnsafeSlow(copySize)
+    let other = Buffer.allocUnsafeSlow(copySize)
+    for (let read = await source.read(filled); read > 0;) {
+      // The next bytes come while these are written.
+      ;[read] = await Promise.all([source.read(other), file.append(filled.subarray(0, read))])
+      ;[filled, other] = [other, filled]
+    }
+  }
+
+  async #beginFill(): Promise<void> {
+    if (this.#fills < maximumFills) this.#fills += 1
+    else await new Promise<void>((resolve) => this.#awaitingFill.push(resolve))
+  }
+
+  /** Leaves the place to the next in turn. */
+  #endFill(): void {
+    const next = this.#awaitingFill.shift()
+    if (next === undefined) this.#fills -= 1
+    else next()
   }
 
   #keep(path: string, size: number): void {
@@ -162,9 +195,16 @@ export class RangeCache implements RangeSource {
   }
 }
 
+/** Whether a file cannot be used for reasons of the disk's. */
+function isUnusable(error: unknown): boolean {
+  return isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO')
+}
+
+type OpenAt = (from: number) => Promise<RangeReader>
+
 /** Reads a range over the blocks it lies in; the next block is opened while one is read. */
 class BlocksReader implements RangeReader {
-  readonly #openBlock: (from: number) => Promise<RangeReader>
+  readonly #open: { readonly block: OpenAt; readonly unkept: OpenAt }
   readonly #end: number
   #position: number
   #block: Promise<RangeReader> | undefined
@@ -173,15 +213,18 @@ class BlocksReader implements RangeReader {
   #next: Promise<RangeReader> | undefined
   #isDisposed = false
 
-  constructor(openBlock: (from: number) => Promise<RangeReader>, { offset, length }: Required<ByteRange>) {
-    this.#openBlock = openBlock
+  constructor(
+    open: { readonly block: OpenAt; readonly unkept: OpenAt },
+    { offset, length }: Required<ByteRange>,
+  ) {
+    this.#open = open
     this.#position = offset
     this.#end = offset + length
   }
 
   /** Opens the first block, so that an object which is not there is known at once. */
   async openFirst(): Promise<void> {
-    this.#block = this.#openBlock(this.#position)
+    this.#block = this.#open.block(this.#position)
     await this.#block
   }
 
@@ -191,24 +234,38 @@ class BlocksReader implements RangeReader {
       const blockEnd = (Math.floor(this.#position / blockSize) + 1) * blockSize
       const block = (this.#current ??= await this.#openAt(this.#position))
       if (this.#isDisposed) throw new Error('The reader was closed.')
-      if (blockEnd < this.#end) this.#next ??= quietly(this.#openBlock(blockEnd))
+      if (blockEnd < this.#end) this.#next ??= quietly(this.#open.block(blockEnd))
       const wanted = Math.min(buffer.length - filled, Math.min(blockEnd, this.#end) - this.#position)
-      const read = await block.read(buffer.subarray(filled, filled + wanted))
+      const read = await this.#readOf(block, buffer.subarray(filled, filled + wanted))
       filled += read
       this.#position += read
       if (read < wanted) break
       if (this.#position === blockEnd) {
+        const finished = this.#current
         this.#block = undefined
         this.#current = undefined
-        await block[Symbol.asyncDispose]()
+        await finished[Symbol.asyncDispose]()
       }
     }
     return filled
   }
 
+  async #readOf(block: RangeReader, target: Buffer): Promise<number> {
+    try {
+      return await block.read(target)
+    } catch (error) {
+      if (!isUnusable(error)) throw error
+      // The disk became full while the block was fetched.
+      await block[Symbol.asyncDispose]()
+      this.#block = quietly(this.#open.unkept(this.#position))
+      this.#current = await this.#block
+      return this.#current.read(target)
+    }
+  }
+
   #openAt(position: number): Promise<RangeReader> {
     if (this.#block === undefined) {
-      this.#block = this.#next ?? quietly(this.#openBlock(position))
+      this.#block = this.#next ?? quietly(this.#open.block(position))
       this.#next = undefined
     }
     return this.#block

@@ -11,6 +11,9 @@ import type { IntegrityCheck } from './integrity.ts'
 import type { UploadLimits } from './upload-limits.ts'
 import { YoungGarbage } from './young-garbage.ts'
 
+/** Uploads up to this size, in bytes, are kept in memory as well: user-data is smaller. */
+const keptSize = 256 * 1024
+
 /**
  * Passes an upload on while its digest is computed, its first bytes are kept, and a compressed file
  * is decompressed for a test. Fails with the problems `empty-file` when nothing comes,
@@ -23,6 +26,7 @@ export class InspectedStream extends DigestStream {
   readonly #sha512: Hash | undefined
   readonly #head = Buffer.alloc(headSize)
   readonly #garbage = new YoungGarbage()
+  readonly #kept: Buffer[] = []
   #integrity: IntegrityCheck | undefined
   #sha256: string | undefined
 
@@ -39,6 +43,11 @@ export class InspectedStream extends DigestStream {
     return sniffContentKind(this.#head.subarray(0, length), { isWhole: this.size === length })
   }
 
+  /** All bytes that have passed, where they are few (256 KiB at the most). */
+  get bytes(): Buffer | undefined {
+    return this.size <= keptSize ? Buffer.concat(this.#kept) : undefined
+  }
+
   override digest(): string {
     this.#sha256 ??= super.digest()
     return this.#sha256
@@ -52,6 +61,8 @@ export class InspectedStream extends DigestStream {
     }
     this.#garbage.add(chunk.length)
     if (before < headSize) chunk.copy(this.#head, before)
+    if (before + chunk.length <= keptSize) this.#kept.push(Buffer.from(chunk))
+    else this.#kept.length = 0
     this.#sha512?.update(chunk)
     super._transform(chunk, encoding, (_error, passed) => {
       const checked = this.#check(chunk, before)

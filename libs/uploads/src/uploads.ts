@@ -16,7 +16,14 @@ import type { UploadLimits } from './upload-limits.ts'
 import { awaitRemoval, entryKey, renewUse, wasUsedLately, writeUse } from './upload-use.ts'
 
 /** Bytes that are stored but not yet in the catalogue: they are to be committed or discarded. */
-export type StagedUpload = { objectKey: string; contentId: ContentId; size: number; kind: UploadKind }
+export type StagedUpload = {
+  objectKey: string
+  contentId: ContentId
+  size: number
+  kind: UploadKind
+  /** The bytes themselves, where they are few and have just been read. */
+  bytes?: Buffer
+}
 
 /** An entry of the catalogue, stored under the digest of the content; the first writer wins. */
 export const CatalogueEntry = Type.Object({ objectKey: Type.String(), upload: Upload })
@@ -68,7 +75,9 @@ export function newDataKey(): string {
 
 /** What an inspection found of the bytes that are now under the key. */
 export function stagedUpload(objectKey: string, inspected: InspectedStream): StagedUpload {
-  return { objectKey, contentId: `sha256:${inspected.digest()}`, size: inspected.size, kind: inspected.kind }
+  const { size, kind, bytes } = inspected
+  const contentId = `sha256:${inspected.digest()}`
+  return { objectKey, contentId, size, kind, ...(bytes === undefined ? {} : { bytes }) }
 }
 
 /**

@@ -50,12 +50,27 @@ function testUploads(name: string, open: () => Promise<AsyncDisposable & { store
       for (const key of await keysOf(store)) await store.remove(key)
     })
 
+    it('has the bytes of a file at hand up to 256 KiB', async () => {
+      for (const size of [256 * 1024, 256 * 1024 + 1]) {
+        const content = Buffer.alloc(size, 'x')
+        const chunks = [content.subarray(0, 100_000), content.subarray(100_000)]
+        const staged = await stageUpload(store, Readable.from(chunks, { objectMode: false }), limits)
+        assert.deepEqual(staged.bytes, size > 256 * 1024 ? undefined : content)
+      }
+    })
+
     it('stages a file and enters it into the catalogue', async () => {
       const content = Buffer.from('#cloud-config\nstylus: {}\n')
       const staged = await stageUpload(store, streamOf(content), limits)
       assert.deepEqual(
         { ...staged, objectKey: '' },
-        { objectKey: '', contentId: idOf(content), size: content.length, kind: 'cloud-config' },
+        {
+          objectKey: '',
+          contentId: idOf(content),
+          size: content.length,
+          kind: 'cloud-config',
+          bytes: content,
+        },
       )
       assert.deepEqual(await buffer(await store.get(staged.objectKey)), content)
       assert.equal(await findUpload(store, staged.contentId), undefined)

@@ -92,12 +92,12 @@ export async function authorizeDownload(
       `The URL is for other clients than ${request.ip}. Behind a proxy, TRUSTED_PROXIES has to name it.`,
     )
   }
-  if (grant.grant !== undefined) {
-    const state = await grantState(store, grant.grant, grant.limit)
-    if (state === 'revoked') throw new ProblemError('revoked-signature', 'The URL has been revoked.')
-    if (state === 'used-up') throw usedUp(grant)
-  }
-  const stored = await findArtifact(store, grant.artifactId)
+  const [state, stored] = await Promise.all([
+    grant.grant === undefined ? 'live' : grantState(store, grant.grant, grant.limit),
+    findArtifact(store, grant.artifactId),
+  ])
+  if (state === 'revoked') throw new ProblemError('revoked-signature', 'The URL has been revoked.')
+  if (state === 'used-up') throw usedUp(grant)
   if (stored?.artifact.name !== grant.name) {
     throw new ProblemError('artifact-not-found', `There is no artifact ${grant.artifactId} any more.`)
   }

@@ -1,9 +1,13 @@
 import { openStore } from '@edgesmith/store/open-store'
 import { listen, type RunningService, createLogger } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { KeptRanges } from '@edgesmith/store/kept-ranges'
 import { RangeCache } from '@edgesmith/store/range-cache'
 import { createArtifactApp } from './app.ts'
 import type { ArtifactConfig } from './config.ts'
+
+/** Ranges of bases' directories, of 64 KiB at the most, that are kept in memory: all ISOs of a base have them. */
+const maximumDirectories = 128
 
 /** Starts the artifact service; `overrides` swap parts for ones that the caller opened and closes. */
 export async function startArtifact(
@@ -12,7 +16,7 @@ export async function startArtifact(
 ): Promise<RunningService> {
   const store = overrides.store ?? (await openStore(config.objectStore))
   const logger = createLogger('artifact', config.logLevel)
-  const images =
+  const source =
     config.cache === undefined
       ? store
       : await RangeCache.open(store, {
@@ -21,6 +25,7 @@ export async function startArtifact(
             logger.warn({ err }, 'Bytes of an image cannot be kept in ARTIFACT_CACHE_DIRECTORY.')
           },
         })
+  const images = new KeptRanges(source, { maximum: maximumDirectories })
   let ownUrl = ''
   const app = await createArtifactApp(
     { config, store, images, publicUrl: () => config.publicUrl ?? ownUrl },

@@ -1,7 +1,6 @@
 import type { StoredArtifact } from '@edgesmith/artifacts/artifacts'
 import { digestKey, knownSha256 } from '@edgesmith/artifacts/digest'
-import { archiveKey } from '@edgesmith/builds/build-archive'
-import { Build } from '@edgesmith/contract/build'
+import { readArchivedBuild } from '@edgesmith/builds/build-archive'
 import type { VerificationCheck, VerificationReport } from '@edgesmith/contract/verification'
 import { bootImageFaults } from '@edgesmith/iso/boot-images'
 import { checkIso } from '@edgesmith/iso/check'
@@ -10,7 +9,7 @@ import { IsoError, type IsoFault, type IsoFaultCode } from '@edgesmith/iso/fault
 import { readSquashfs } from '@edgesmith/iso/squashfs'
 import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
 import { readVolumes } from '@edgesmith/iso/volume'
-import { readJson, writeJson } from '@edgesmith/store/json-object'
+import { writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { requireImage } from './find-artifact.ts'
 import { digestOfFiles, digestOfImage, openStoredImage, type StoredImage } from './stored-image.ts'
@@ -133,7 +132,7 @@ async function checkInputs(
   if (entries === undefined) {
     return { name, ok: true, skipped: true, detail: 'Without a tree there is nothing to compare.' }
   }
-  const build = await readJson(store, archiveKey.record(artifact.buildId), Build)
+  const build = await readArchivedBuild(store, artifact.buildId)
   const proof = build?.proof
   if (proof?.artifact !== artifact.name) {
     const detail =

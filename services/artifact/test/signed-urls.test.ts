@@ -171,6 +171,19 @@ for (const [name, open] of Object.entries(openStores)) {
       await assertRefused(await fetch(url), 'expired-signature')
     })
 
+    it('are not made for an artifact that is not there, and nothing is kept of them', async () => {
+      const [store] = opened.stores
+      const grants = () => Array.fromAsync(store.list('grants/'), ({ key }) => key)
+      const before = await grants()
+      const response = await fetch(`${services[0].url}/v1/artifacts/${buildId}/download-url`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{}',
+      })
+      assert.equal(response.status, 404)
+      assert.deepEqual(await grants(), before)
+    })
+
     it('are refused once they have been revoked, whenever they expire', async () => {
       const [revoked, kept] = [await create(), await create()]
       assert.equal((await fetch(revoked.url, { method: 'HEAD' })).status, 200)

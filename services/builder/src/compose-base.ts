@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
+import { allOrFirstFault } from '@edgesmith/bases/all-or-first-fault'
 import type { Base } from '@edgesmith/bases/base'
-import { baseKey, isCondemned, recordBase, renewBaseUse } from '@edgesmith/bases/base-store'
+import { baseKey, isCondemned, publishBase, renewBaseUse, writeBaseRecord } from '@edgesmith/bases/base-store'
 import { BaseCondemned, isoFileName, userDataPath } from '@edgesmith/bases/variant'
 import { isoPathOf } from '@edgesmith/canvos/iso-path'
 import { layoutInputs, type LaidFile } from '@edgesmith/canvos/workspace'
@@ -15,41 +16,69 @@ import { DigestStream, putThrough } from '@edgesmith/store/digest-stream'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { v7 as uuidv7 } from 'uuid'
 import { isLayerPointer, layerPathsOf, layerRoles, placeholderCapacity, splitBundle } from './composition.ts'
+import type { BuilderConfig } from './config.ts'
 import type { BuilderContext } from './context.ts'
+import type { LogWriter } from './log-writer.ts'
 import type { Layers } from './plan-build.ts'
 import { proveInputs, type ProvableInput } from './proof.ts'
 import { checkImage } from './publish.ts'
 import type { BuildRun } from './run-build.ts'
-import { findInputs, type StoredInput } from './workspace.ts'
+import { damaged, findInputs, type StoredInput } from './workspace.ts'
 
 /** A file of the image, by where its bytes are. */
 type PlacedInput = ProvableInput & { readonly extents: readonly Extent[] }
 
+type ComposeParts = Pick<BuilderContext, 'store' | 'maker'> & {
+  readonly config: Pick<BuilderConfig, 'workDirectory'>
+}
+
+type ComposeRun = Pick<BuildRun, 'build' | 'signal'> & { readonly log: Pick<LogWriter, 'say'> }
+
 /**
  * Lays the files of a recipe around the root file system of a base: another base, which refers to the bytes
  * of the first one and of the uploads. Its user-data is a placeholder, unless it is larger than the reserve or
- * its place cannot be told.
+ * its place cannot be told. Uploads that the first one does not have are read once, whether they are intact.
  * @throws BuildFault, BaseCondemned, and what `composeImage` throws; nothing is left then
  */
 export async function composeBase(
-  context: BuilderContext,
-  run: BuildRun,
-  { recipe, keys }: Layers,
+  context: ComposeParts,
+  run: ComposeRun,
+  layers: Layers,
   from: Base,
 ): Promise<Base> {
-  const { store, maker } = context
-  const id = uuidv7()
+  const { store } = context
   await renewBaseUse(store, from.id)
+  const id = uuidv7()
+  const base = await composeUnpublished(context, run, { id, layers, from })
+  // From here on others may have made something of it: it is not taken back.
+  await publishBase(store, base)
+  return base
+}
+
+/** Makes the base and records it, where nobody finds it yet. */
+async function composeUnpublished(
+  context: ComposeParts,
+  run: ComposeRun,
+  { id, layers: { recipe, keys }, from }: { id: string; layers: Layers; from: Base },
+): Promise<Base> {
+  const { store, maker } = context
   try {
-    const inputs = await placeInputs(store, id, run)
+    const stored = await findLayerInputs(store, run)
+    const inputs = await placeInputs(store, id, run, stored)
     const capacity = placeholderCapacity(recipe, maker)
-    const slotted =
-      capacity === undefined ? undefined : await layImage(context, run, id, from, inputs, capacity)
-    if (capacity !== undefined && slotted?.userData === undefined) {
-      await run.log.say('The place of the user-data cannot be told; the user-data itself is laid.')
+    const lay = async () => {
+      const slotted =
+        capacity === undefined ? undefined : await layImage(context, run, id, from, inputs, capacity)
+      if (slotted?.userData !== undefined) return slotted
+      if (capacity !== undefined) {
+        await run.log.say('The place of the user-data cannot be told; the user-data itself is laid.')
+      }
+      return layImage(context, run, id, from, inputs, undefined)
     }
-    const hasSlot = slotted?.userData !== undefined
-    const laid = hasSlot ? slotted : await layImage(context, run, id, from, inputs, undefined)
+    const known = objectsOf(from.manifest)
+    const added = stored.filter(({ objectKey }) => !known.includes(objectKey))
+    const [laid] = await allOrFirstFault([lay(), assertIntact(store, added, run.signal)])
+    const hasSlot = laid.userData !== undefined
     const provable = inputs.filter(({ pointer }) => !hasSlot || pointer !== '/inputs/userData')
     const iso = { name: isoFileName(run.build), manifest: laid.manifest }
     await checkImage(store, iso)
@@ -65,7 +94,7 @@ export async function composeBase(
       proof: [...from.proof.filter(({ pointer }) => !isLayerPointer(pointer)), ...proof.inputs],
       unproved: from.unproved,
     }
-    await recordBase(store, base)
+    await writeBaseRecord(store, base)
     await assertKept(store, from, base)
     return base
   } catch (error) {
@@ -84,8 +113,8 @@ async function assertKept(store: ObjectStore, from: Base, base: Base): Promise<v
 }
 
 async function layImage(
-  { store, config }: BuilderContext,
-  { signal }: BuildRun,
+  { store, config }: ComposeParts,
+  { signal }: ComposeRun,
   id: string,
   from: Base,
   inputs: readonly PlacedInput[],
@@ -121,14 +150,37 @@ function filesOf({ place, extents, size }: PlacedInput) {
   }))
 }
 
+async function findLayerInputs(store: ObjectStore, { build }: ComposeRun): Promise<StoredInput[]> {
+  return (await findInputs(store, build)).filter(({ role }) => layerRoles.includes(role))
+}
+
+/**
+ * Reads uploads from beginning to end: nothing else does, where the image refers to their bytes.
+ * @throws BuildFault `input-unavailable` when the store does not give back what was uploaded
+ */
+async function assertIntact(
+  store: ObjectStore,
+  inputs: readonly StoredInput[],
+  signal: AbortSignal,
+): Promise<void> {
+  const pointers: string[] = []
+  for (const { objectKey, contentId, pointer } of inputs) {
+    const hash = createHash('sha256')
+    await pipeline(await store.get(objectKey), hash, { signal })
+    if (contentId !== `sha256:${hash.digest('hex')}`) pointers.push(pointer)
+  }
+  if (pointers.length > 0) throw damaged(pointers)
+}
+
 async function placeInputs(
   store: ObjectStore,
   id: string,
-  { build, signal }: BuildRun,
+  { build, signal }: ComposeRun,
+  inputs: readonly StoredInput[],
 ): Promise<PlacedInput[]> {
   const { files, arguments: buildArguments } = layoutInputs({
     tag: build.canvos.tag,
-    inputs: (await findInputs(store, build)).filter(({ role }) => layerRoles.includes(role)),
+    inputs,
     arguments: build.arguments,
   })
   const placed: PlacedInput[] = []

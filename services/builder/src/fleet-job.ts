@@ -1,3 +1,4 @@
+import type { Base } from '@edgesmith/bases/base'
 import { findUsableBase } from '@edgesmith/bases/usable-base'
 import { isLayered, recipeKeys } from '@edgesmith/bases/keys'
 import type { BuildQueue } from '@edgesmith/builds/build-queue'
@@ -7,7 +8,8 @@ import type { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import type { FleetJobResult } from '@edgesmith/builds/fleet-worker'
 import type { Build } from '@edgesmith/contract/build'
 import { ProblemError } from '@edgesmith/contract/problem'
-import { readFleet, siteBuild, type FleetRecord, type SiteRecord } from '@edgesmith/fleets/fleet-record'
+import { createBuilds } from '@edgesmith/fleets/create-builds'
+import { readFleet, type FleetRecord, type SiteRecord } from '@edgesmith/fleets/fleet-record'
 import { forEachAtOnce } from '@edgesmith/fleets/for-each-at-once'
 import { readUserData } from '@edgesmith/fleets/pack'
 import type { BuilderContext } from './context.ts'
@@ -47,7 +49,11 @@ export async function runFleet(
   }
   const record = await readFleet(store, fleetId)
   if (record === undefined) throw new Error(`The record of the fleet ${fleetId} is not in the store.`)
-  if (!flags.isComplete) await createMissing(context, record)
+  if (!flags.isComplete) {
+    // The gateway was lost before it had created all builds, or is still at it.
+    await createBuilds(context.repository, record)
+    await fleets.complete(fleetId)
+  }
   const isCanceled = (await fleets.readFlags(fleetId))?.isCanceled === true
   await (isCanceled ? cancelOpen(context, record) : advance(context, record, signal))
   await archiveFleet(context, fleetId)
@@ -64,24 +70,11 @@ export async function failFleet(context: FleetContext, fleetId: string, error: E
   await failQueued(
     context,
     fleetId,
-    'The builder failed unexpectedly. Retry the build, and look at the logs of the builder.',
+    'The builder failed unexpectedly while it made the fleet. Retry the build, and look at the logs of the builder.',
   )
   await archiveFleet(context, fleetId)
   const { builds } = await fleets.get(fleetId)
   if (builds.queued + builds.running === 0) await fleets.close(fleetId)
-}
-
-/** The gateway was lost before it had created all builds. */
-async function createMissing({ repository, fleets }: FleetContext, record: FleetRecord): Promise<void> {
-  const at = new Date(record.createdAt)
-  await forEachAtOnce(record.sites, atOnce, async (site) => {
-    try {
-      await repository.create(siteBuild(record, site), at)
-    } catch (error) {
-      if (!(error instanceof ProblemError) || error.code !== 'state-conflict') throw error
-    }
-  })
-  await fleets.complete(record.id)
 }
 
 async function cancelOpen(context: FleetContext, { id }: FleetRecord): Promise<void> {
@@ -111,14 +104,11 @@ async function advance(context: FleetContext, record: FleetRecord, signal: Abort
     await submitAll(context, record, queued)
     return
   }
-  const mayUseStore = record.build.spec.cache !== 'bypass' || isEnd(leader.build.state)
   const recipe = await recipeOfSite(context.store, record, leader.site)
   const usable =
-    recipe === undefined || !mayUseStore
-      ? undefined
-      : await findUsableBase(context, recipeKeys(recipe, context.maker))
+    recipe === undefined ? undefined : await findUsableBase(context, recipeKeys(recipe, context.maker))
   const slot = usable?.base.userData
-  if (recipe !== undefined && usable !== undefined && slot !== undefined) {
+  if (recipe !== undefined && usable !== undefined && slot !== undefined && mayUse(record, usable.base)) {
     const fits = ({ site }: QueuedSite) => site.own === undefined && site.userData.size <= slot.capacity
     await stampSites(context, { record, recipe, usable, queued: queued.filter(fits), signal })
     await submitAll(
@@ -129,6 +119,11 @@ async function advance(context: FleetContext, record: FleetRecord, signal: Abort
     return
   }
   await followLeader(context, record, queued, leader)
+}
+
+/** A fleet that bypasses what earlier builds left is stamped from what its own left. */
+function mayUse({ build, sites }: FleetRecord, base: Base): boolean {
+  return build.spec.cache !== 'bypass' || sites.some(({ buildId }) => buildId === base.buildId)
 }
 
 /** The build that makes the base for all the others: the first that no client canceled. */

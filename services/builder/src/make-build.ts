@@ -3,6 +3,7 @@ import { deliver, InputDamaged } from '@edgesmith/bases/delivery'
 import { BaseCondemned } from '@edgesmith/bases/variant'
 import type { Base } from '@edgesmith/bases/base'
 import { removeArtifact } from '@edgesmith/artifacts/artifacts'
+import { ComposeError } from '@edgesmith/compose/compose-error'
 import type { BuildRoad } from '@edgesmith/contract/build'
 import { NoSuchObject } from '@edgesmith/store/object-store'
 import { buildBase } from './build-base.ts'
@@ -31,29 +32,47 @@ export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Pl
       })
       return { ...made, images }
     }
-    case 'build': {
-      const { base, others } = await buildBase(context, run, plan.layers)
-      try {
-        const output = await hand(context, run, plan.layers, base, 'build')
-        return { ...output, artifacts: [...output.artifacts, ...others] }
-      } catch (error) {
-        for (const { id } of others) await removeArtifact(context.store, id)
-        throw error
-      }
-    }
+    case 'build':
+      return await runEarthly(context, run, plan.layers)
     case 'compose': {
       const { layers, base: from, warnings } = plan
       for (const warning of warnings) await run.log.say(warning)
       await run.log.say(
         `An ISO is laid out over the root file system of the base ${from.id}, which the build ${from.buildId} left.`,
       )
-      const base = await unlessGone(context, from, composeBase(context, run, layers, from))
+      const base = await unlessImpossible(unlessGone(context, from, composeBase(context, run, layers, from)))
+      if (base instanceof ComposeError) {
+        await run.log.say(`The ISO cannot be laid out so: ${base.message} Earthly runs.`)
+        return await runEarthly(context, run, layers)
+      }
       return await hand(context, run, layers, base, 'compose')
     }
     case 'stamp': {
       for (const warning of plan.warnings) await run.log.say(warning)
       return await hand(context, run, plan.layers, plan.base, undefined)
     }
+  }
+}
+
+/** Runs Earthly, and makes the ISO of the base that it leaves. */
+async function runEarthly(context: BuilderContext, run: BuildRun, layers: Layers): Promise<Output> {
+  const { base, others } = await buildBase(context, run, layers)
+  try {
+    const output = await hand(context, run, layers, base, 'build')
+    return { ...output, artifacts: [...output.artifacts, ...others] }
+  } catch (error) {
+    for (const { id } of others) await removeArtifact(context.store, id)
+    throw error
+  }
+}
+
+/** Why an image cannot be composed, in place of it. */
+async function unlessImpossible<T>(operation: Promise<T>): Promise<T | ComposeError> {
+  try {
+    return await operation
+  } catch (error) {
+    if (error instanceof ComposeError) return error
+    throw error
   }
 }
 

@@ -27,7 +27,10 @@ export type Plan =
 /** A plan, and the right to carry it out where others wait for it. Dispose of it when that is done. */
 export type Departure = AsyncDisposable & { readonly plan: Plan }
 
-/** Chooses the road of a build by what is in the store now. */
+/**
+ * Chooses the road of a build by what is in the store now. A build that bypasses it is made of nothing that was
+ * there before; one of a fleet still takes what the fleet's own builds left, so that Earthly runs once for all.
+ */
 export async function planBuild(context: BuilderContext, build: Build): Promise<Plan> {
   const { store, maker, mirror } = context
   // What is missing is told by the run.
@@ -35,14 +38,31 @@ export async function planBuild(context: BuilderContext, build: Build): Promise<
   if (recipe === undefined) return { road: 'plain' }
   const keys = recipeKeys(recipe, maker)
   const layers = { recipe, keys }
-  if (build.spec.cache === 'bypass') return { road: 'build', layers, bypass: true }
+  if (build.spec.cache === 'bypass' && build.fleet === undefined) {
+    return { road: 'build', layers, bypass: true }
+  }
   const stampable = await findUsableBase(context, keys)
-  if (stampable !== undefined) return { road: 'stamp', layers, ...stampable }
+  if (stampable !== undefined && (await mayUse(context, build, stampable.base))) {
+    return { road: 'stamp', layers, ...stampable }
+  }
   const related = await findUsableRoot(context, keys)
-  if (related !== undefined && (await canCompose(mirror, recipe, related.base))) {
+  if (
+    related !== undefined &&
+    (await mayUse(context, build, related.base)) &&
+    (await canCompose(mirror, recipe, related.base))
+  ) {
     return { road: 'compose', layers, ...related }
   }
   return { road: 'build', layers, bypass: false }
+}
+
+async function mayUse(
+  { repository }: BuilderContext,
+  { spec, fleet }: Build,
+  { buildId }: Base,
+): Promise<boolean> {
+  if (spec.cache !== 'bypass') return true
+  return fleet !== undefined && (await repository.find(buildId))?.fleet?.id === fleet.id
 }
 
 /**

@@ -137,6 +137,22 @@ for (const tag of ['v4.9.36', 'v4.10.0']) {
       await assert.rejects(openFile(await isoOf(without), dataPath), { code: 'file-not-found' })
     })
 
+    it('runs Earthly where no ISO can be composed', async () => {
+      const id = await baseOf(harness, await make({ site: 'beyond', bundle: 'one', cache: 'bypass' }))
+      const base = await readBase(harness.store, id)
+      assert.ok(base !== undefined)
+      const lost = { pointer: '/inputs/clusterDefinition', sha256: '0'.repeat(64), size: 1 }
+      const proof = [...base.proof, { ...lost, paths: ['/opt/spectrocloud/clusterconfig/lost.tgz'] }]
+      await recordBase(harness.store, { ...base, proof })
+      const built = await make({ site: 'beyond', bundle: 'impossible' })
+      assert.deepEqual([built.road, await ranEarthly(built)], ['build', true])
+      const log = await harness.log(built.id)
+      assert.ok(
+        log.some((line) => line.includes('cannot be laid out so')),
+        log.join('\n'),
+      )
+    })
+
     it('leaves a base alone that is being removed, or whose images have moved', async () => {
       const before = await make({ site: 'fifth', bundle: 'one' })
       assert.equal(before.road, 'stamp')

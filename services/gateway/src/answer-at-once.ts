@@ -1,68 +1,102 @@
 import { removeArtifact } from '@edgesmith/artifacts/artifacts'
+import type { Base } from '@edgesmith/bases/base'
 import { forgetBase } from '@edgesmith/bases/base-store'
 import { deliver, InputDamaged } from '@edgesmith/bases/delivery'
 import { readEngineProfile } from '@edgesmith/bases/engine-profile'
 import { ImageDigests } from '@edgesmith/bases/image-digests'
-import { isLayered, recipeKeys, type Recipe } from '@edgesmith/bases/keys'
+import { isLayered, recipeKeys, type Recipe, type RecipeKeys } from '@edgesmith/bases/keys'
 import { findUsableBase } from '@edgesmith/bases/usable-base'
 import { BaseCondemned } from '@edgesmith/bases/variant'
+import { removeArchive } from '@edgesmith/builds/build-archive'
 import { finishBuild } from '@edgesmith/builds/build-state'
-import { createEndedBuild } from '@edgesmith/builds/ended-build'
+import { archiveEndedBuild, createEndedBuild, type EndedBuild } from '@edgesmith/builds/ended-build'
 import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { NoSuchObject } from '@edgesmith/store/object-store'
 import type { GatewayContext } from './context.ts'
 
-/**
- * Answers a build from what is stored, where an image has all of it but the user-data: the ISO is stamped here
- * and now, and the build has succeeded when it is told. Undefined for a build that a worker has to make.
- * @throws ProblemError what `BuildRepository.create` throws
- */
-export async function answerAtOnce(
-  context: GatewayContext,
-  queued: Build,
-  inputs: Recipe['inputs'],
-  at: Date,
-  reservation: Reservation | undefined,
-): Promise<Build | undefined> {
-  const { store, repository } = context
-  const made = await makeFromBase(context, queued, inputs)
-  if (made === undefined) return undefined
-  const started = { ...queued, startedAt: at.toISOString() }
-  const ended = finishBuild(started, { state: 'succeeded', ...made.delivery }, new Date())
-  const lines = made.lines.map((line) => `[edgesmith] ${line}`)
-  try {
-    await createEndedBuild({ store, repository }, { queued, ended, lines, at, reservation })
-  } catch (error) {
-    for (const { id } of ended.artifacts) await removeArtifact(store, id)
-    throw error
-  }
-  return ended
-}
+/** An image that has all of a build's ISO but the user-data. */
+export type ReadyBase = { readonly keys: RecipeKeys; readonly base: Base }
 
-async function makeFromBase(
-  { store, redis, repository }: GatewayContext,
+/** Looks for the image that a build can be answered from at once. Nothing is written. */
+export async function findReadyBase(
+  { store, redis }: GatewayContext,
   build: Build,
   inputs: Recipe['inputs'],
-): Promise<Awaited<ReturnType<typeof deliver>> | undefined> {
+): Promise<ReadyBase | undefined> {
   if (!isLayered(build) || build.spec.cache === 'bypass') return undefined
   const profile = await readEngineProfile(redis)
   if (profile === undefined) return undefined
-  const { canvos, target, arguments: buildArguments } = build
-  const recipe: Recipe = { canvos, target, arguments: buildArguments, inputs }
-  const keys = recipeKeys(recipe, profile)
+  const keys = recipeKeys(recipeOf(build, inputs), profile)
   const { insecureRegistries, imageDigestTtlSeconds: ttlSeconds } = profile
   await using digests = new ImageDigests({ redis, insecureRegistries, ttlSeconds })
   const usable = await findUsableBase({ store, digests }, keys)
   // A worker has the time to look closer, and a log to warn in.
-  if (usable === undefined || usable.warnings.length > 0) return undefined
+  return usable === undefined || usable.warnings.length > 0 ? undefined : { keys, base: usable.base }
+}
+
+export type AtOnceRequest = ReadyBase & {
+  readonly queued: Build
+  readonly inputs: Recipe['inputs']
+  /** The user-data, where it is at hand. */
+  readonly userData: Buffer | undefined
+  readonly at: Date
+  readonly reservation: Reservation | undefined
+}
+
+/**
+ * Answers a build from an image that is stored: the ISO is stamped here and now, and the build has succeeded
+ * when it is told, which it is once all of it is stored. Undefined where a worker has to make it after all.
+ * @throws ProblemError what `BuildRepository.create` throws; nothing is left then
+ */
+export async function answerAtOnce(
+  context: GatewayContext,
+  request: AtOnceRequest,
+): Promise<Build | undefined> {
+  const { store, repository } = context
+  const ending = await makeFromBase(context, request)
+  if (ending === undefined) return undefined
   try {
-    return await deliver({ store, builds: repository }, { build, recipe, keys, base: usable.base })
+    await createEndedBuild(repository, ending)
   } catch (error) {
+    for (const { id } of ending.ended.artifacts) await removeArtifact(store, id)
+    await removeArchive(store, ending.ended.id)
+    throw error
+  }
+  return ending.ended
+}
+
+/** Stores the ISO and the archive of the build. */
+async function makeFromBase(
+  { store, repository }: GatewayContext,
+  { queued, inputs, keys, base, userData, at, reservation }: AtOnceRequest,
+): Promise<EndedBuild | undefined> {
+  const started = { ...queued, startedAt: at.toISOString() }
+  const made: { ending?: EndedBuild } = {}
+  try {
+    await deliver(
+      { store, builds: repository },
+      {
+        ...{ build: queued, recipe: recipeOf(queued, inputs), keys, base, userData },
+        alongside: async ({ delivery, lines: told }) => {
+          const ended = finishBuild(started, { state: 'succeeded', ...delivery }, new Date())
+          const lines = told.map((line) => `[edgesmith] ${line}`)
+          made.ending = { queued, ended, lines, at, reservation }
+          await archiveEndedBuild(store, made.ending)
+        },
+      },
+    )
+    return made.ending
+  } catch (error) {
+    if (made.ending !== undefined) await removeArchive(store, queued.id)
     // A worker says what is wrong with an input.
     if (error instanceof InputDamaged) return undefined
     if (!(error instanceof BaseCondemned) && !(error instanceof NoSuchObject)) throw error
-    await forgetBase(store, usable.base)
+    await forgetBase(store, base)
     return undefined
   }
+}
+
+function recipeOf({ canvos, target, arguments: buildArguments }: Build, inputs: Recipe['inputs']): Recipe {
+  return { canvos, target, arguments: buildArguments, inputs }
 }

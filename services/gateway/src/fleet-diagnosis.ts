@@ -4,7 +4,7 @@ import { hasErrors, type Diagnostic } from '@edgesmith/contract/diagnostic'
 import type { SiteInputs } from '@edgesmith/contract/fleet'
 import type { StoredInput, ValidationResult } from '@edgesmith/contract/validation'
 import { siteFault } from '@edgesmith/fleets/finding'
-import type { SiteRecord } from '@edgesmith/fleets/fleet-record'
+import { isoNameLimit, isoNameOf, type SiteRecord } from '@edgesmith/fleets/fleet-record'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf, type SiteRow } from '@edgesmith/fleets/sites-table'
 import type { GatewayContext } from './context.ts'
@@ -109,6 +109,12 @@ async function judgeRows(context: GatewayContext, toJudge: RowsToJudge): Promise
     const pointer = `/sites/${row.index}`
     const own = await judgeOwnFiles(context, toJudge, row)
     for (const diagnostic of own?.result.diagnostics ?? []) diagnostics.push(inRow(diagnostic, row, pointer))
+    const isoName = isoNameOf(base.arguments, request.submission.spec.arguments, row.site.name)
+    if (isoName.length > isoNameLimit) {
+      const line = row.line === undefined ? {} : { line: row.line }
+      const message = `The ISO of the site would be ${isoName}.iso; ${isoNameLimit} characters before ".iso" are possible. Shorten ISO_NAME or the name of the site.`
+      diagnostics.push(siteFault('iso-name', message, { pointer: `${pointer}/name`, ...line }))
+    }
     const { text, faults } = renderer.render(valuesOf(row.site))
     if (text !== undefined) {
       rendered.push({ row, pointer, text, own })

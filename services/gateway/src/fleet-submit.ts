@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto'
-import { canonicalJson } from '@edgesmith/bases/canonical-json'
-import type { BuildRepository } from '@edgesmith/builds/build-repository'
-import { releaseKey, reserveKey, type Reservation } from '@edgesmith/builds/idempotency'
+import type { Reservation } from '@edgesmith/builds/idempotency'
 import { hasErrors } from '@edgesmith/contract/diagnostic'
 import type { Fleet } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
-import { fleetObject, siteBuild, writeFleet, type FleetRecord } from '@edgesmith/fleets/fleet-record'
+import { createBuilds } from '@edgesmith/fleets/create-builds'
+import { fleetObject, writeFleet, type FleetRecord } from '@edgesmith/fleets/fleet-record'
 import { writePack } from '@edgesmith/fleets/pack'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf } from '@edgesmith/fleets/sites-table'
@@ -13,9 +11,7 @@ import { v7 as uuidV7 } from 'uuid'
 import type { GatewayContext } from './context.ts'
 import { diagnoseFleet, diagnosticLimit, type FleetDiagnosis } from './fleet-diagnosis.ts'
 import type { FleetRequest } from './fleet-intake.ts'
-
-/** Builds that are created in one go. */
-const batch = 200
+import { onceForKey } from './once-for-key.ts'
 
 /**
  * Turns a request into a fleet with a queued build for each site. What the builds are made of is stored, and
@@ -28,49 +24,22 @@ export async function submitFleet(
   request: FleetRequest,
   idempotencyKey: string | undefined,
 ): Promise<{ fleet: Fleet; replayed: boolean }> {
-  const id = uuidV7()
-  if (idempotencyKey === undefined) return { fleet: await createFleet(context, request, id), replayed: false }
-  const reserved = await reserveKey(context.redis, {
+  const { spec, submission, template, table } = request
+  const { made, replayed } = await onceForKey(context.redis, {
     scope: 'fleets',
     key: idempotencyKey,
-    fingerprint: fingerprint(request),
-    buildId: id,
+    says: [spec, submission.spec, template, table.rows.map(({ site }) => site)],
+    make: (id, reservation) => createFleet(context, request, id, reservation),
+    find: (id) => context.fleets.get(id),
   })
-  switch (reserved.outcome) {
-    case 'replay':
-      return { fleet: await context.fleets.get(reserved.buildId), replayed: true }
-    case 'mismatch':
-      throw new ProblemError(
-        'idempotency-key-reused',
-        'This Idempotency-Key was sent before with another request. Use a new key for a new fleet.',
-      )
-    case 'in-progress':
-      throw new ProblemError(
-        'idempotency-key-in-use',
-        'The first request with this Idempotency-Key is still under way. Repeat the request shortly.',
-        { headers: { 'retry-after': '1' } },
-      )
-    case 'new':
-      break
-  }
-  try {
-    return { fleet: await createFleet(context, request, id, reserved.reservation), replayed: false }
-  } catch (error) {
-    await releaseKey(context.redis, reserved.reservation)
-    throw error
-  }
-}
-
-function fingerprint({ spec, submission, template, table }: FleetRequest): string {
-  const text = canonicalJson([spec, submission.spec, template, table.rows.map(({ site }) => site)])
-  return createHash('sha256').update(text).digest('hex')
+  return { fleet: made, replayed }
 }
 
 async function createFleet(
   context: GatewayContext,
   request: FleetRequest,
   id: string,
-  reservation?: Reservation,
+  reservation: Reservation | undefined,
 ): Promise<Fleet> {
   const { store, fleets, fleetQueue } = context
   const diagnosis = await diagnoseFleet(context, request)
@@ -148,14 +117,5 @@ function* renderAll({ template, table }: FleetRequest): Generator<Buffer> {
     const text = renderer?.render(valuesOf(site)).text
     if (text === undefined) throw new Error(`The user-data of the site ${site.name} was rendered before.`)
     yield Buffer.from(text)
-  }
-}
-
-/** Creates the builds of all sites. */
-async function createBuilds(repository: BuildRepository, record: FleetRecord): Promise<void> {
-  const at = new Date(record.createdAt)
-  for (let start = 0; start < record.sites.length; start += batch) {
-    const sites = record.sites.slice(start, start + batch)
-    await Promise.all(sites.map((site) => repository.create(siteBuild(record, site), at)))
   }
 }

@@ -101,9 +101,10 @@ async function readParts(
       continue
     }
     try {
-      const staged = await stageUpload(options.store, contentOf(part), options.limits)
+      const { bytes, ...staged } = await stageUpload(options.store, contentOf(part), options.limits)
       const fileName = part.type === 'file' && fileNamePattern.test(part.filename) ? part.filename : undefined
-      files.push({ role: name as InputRole, staged, fileName })
+      const role = name as InputRole
+      files.push({ role, staged, fileName, ...(role === 'userData' ? { bytes } : {}) })
     } catch (error) {
       const fault = contentFault(error, part)
       if (fault === undefined) throw error

@@ -10,6 +10,8 @@ export type StagedFile = {
   readonly role: InputRole
   readonly staged: StagedUpload
   readonly fileName: string | undefined
+  /** The bytes, where they are at hand. */
+  readonly bytes?: Buffer | undefined
 }
 
 type StoredFile = Omit<StoredInput, 'role' | 'pointer' | 'contentId'>
@@ -22,11 +24,14 @@ export class Submission implements AsyncDisposable {
   readonly #store: ObjectStore
   readonly #files: StagedFile[]
   readonly spec: BuildSpec
+  /** The user-data, where it came with the request and is small. */
+  readonly userData: Buffer | undefined
 
   constructor(store: ObjectStore, spec: BuildSpec, files: readonly StagedFile[]) {
     this.#store = store
     this.#files = [...files]
     this.spec = withFiles(spec, files)
+    this.userData = files.find(({ role }) => role === 'userData')?.bytes
   }
 
   /** Where each input's bytes are, and a diagnostic for each upload that is not there. */

@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto'
-import { canonicalJson } from '@edgesmith/bases/canonical-json'
+import { allOrFirstFault } from '@edgesmith/bases/all-or-first-fault'
 import { createBuild } from '@edgesmith/builds/build-state'
-import { releaseKey, reserveKey, type Reservation } from '@edgesmith/builds/idempotency'
+import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { hasErrors } from '@edgesmith/contract/diagnostic'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ValidationResult } from '@edgesmith/contract/validation'
-import { v7 as uuidV7 } from 'uuid'
-import { answerAtOnce } from './answer-at-once.ts'
+import { answerAtOnce, findReadyBase } from './answer-at-once.ts'
 import type { GatewayContext } from './context.ts'
+import { onceForKey } from './once-for-key.ts'
 import type { Submission } from './submission.ts'
 
 /** Diagnoses a submission: what its uploads and the validation service say. */
@@ -18,7 +17,9 @@ export async function diagnose(context: GatewayContext, submission: Submission):
 
 async function judge({ validation }: GatewayContext, submission: Submission) {
   const { inputs, diagnostics } = await submission.resolveInputs()
-  const result = await validation.validate({ spec: submission.spec, inputs })
+  const userData = submission.userData?.toString('base64')
+  const { spec } = submission
+  const result = await validation.validate({ spec, inputs, ...(userData === undefined ? {} : { userData }) })
   const all = [...diagnostics, ...result.diagnostics]
   return { inputs, result: { ...result, diagnostics: all, valid: !hasErrors(all) } }
 }
@@ -34,48 +35,21 @@ export async function submitBuild(
   submission: Submission,
   idempotencyKey: string | undefined,
 ): Promise<{ build: Build; replayed: boolean }> {
-  if (idempotencyKey === undefined) return { build: await makeBuild(context, submission), replayed: false }
-
-  const buildId = uuidV7()
-  const reserved = await reserveKey(context.redis, {
+  const { made, replayed } = await onceForKey(context.redis, {
     scope: 'builds',
     key: idempotencyKey,
-    fingerprint: fingerprint(submission),
-    buildId,
+    says: submission.spec,
+    make: (id, reservation) => makeBuild(context, submission, id, reservation),
+    find: (id) => context.repository.get(id),
   })
-  switch (reserved.outcome) {
-    case 'replay':
-      return { build: await context.repository.get(reserved.buildId), replayed: true }
-    case 'mismatch':
-      throw new ProblemError(
-        'idempotency-key-reused',
-        'This Idempotency-Key was sent before with another request. Use a new key for a new build.',
-      )
-    case 'in-progress':
-      throw new ProblemError(
-        'idempotency-key-in-use',
-        'The first request with this Idempotency-Key is still under way. Repeat the request shortly.',
-        { headers: { 'retry-after': '1' } },
-      )
-    case 'new':
-      break
-  }
-  try {
-    return { build: await makeBuild(context, submission, reserved.reservation), replayed: false }
-  } catch (error) {
-    await releaseKey(context.redis, reserved.reservation)
-    throw error
-  }
+  return { build: made, replayed }
 }
 
-function fingerprint({ spec }: Submission): string {
-  return createHash('sha256').update(canonicalJson(spec)).digest('hex')
-}
-
-export async function makeBuild(
+async function makeBuild(
   context: GatewayContext,
   submission: Submission,
-  reservation?: Reservation,
+  id: string,
+  reservation: Reservation | undefined,
 ): Promise<Build> {
   const judged = await judge(context, submission)
   const { diagnostics, canvos, target, arguments: buildArguments } = judged.result
@@ -88,12 +62,11 @@ export async function makeBuild(
       { errors: diagnostics },
     )
   }
-  const isMoved = await submission.commit()
-  const { spec } = submission
+  const { spec, userData } = submission
   const now = new Date()
   const build = createBuild(
     {
-      ...(reservation === undefined ? {} : { id: reservation.buildId }),
+      id,
       target,
       canvos,
       spec: { ...spec, timeoutSeconds: spec.timeoutSeconds ?? context.config.buildTimeoutSeconds },
@@ -103,9 +76,16 @@ export async function makeBuild(
     },
     now,
   )
-  const { inputs } = isMoved ? await submission.resolveInputs() : judged
-  const answered = await answerAtOnce(context, build, inputs, now, reservation)
-  if (answered !== undefined) return answered
+  const [isMoved, ready] = await allOrFirstFault([
+    submission.commit(),
+    findReadyBase(context, build, judged.inputs),
+  ])
+  if (ready !== undefined) {
+    const { inputs } = isMoved ? await submission.resolveInputs() : judged
+    const request = { ...ready, queued: build, inputs, userData, at: now, reservation }
+    const answered = await answerAtOnce(context, request)
+    if (answered !== undefined) return answered
+  }
   await context.repository.create(build, now, reservation)
   await context.queue.enqueue(build)
   return build

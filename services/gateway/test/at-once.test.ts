@@ -5,12 +5,15 @@ import { after, before, describe, it } from 'node:test'
 import { baseKey, recordBase } from '@edgesmith/bases/base-store'
 import { publishEngineProfile } from '@edgesmith/bases/engine-profile'
 import { recipeKeys } from '@edgesmith/bases/keys'
+import { readArchivedBuild } from '@edgesmith/builds/build-archive'
+import { streamKey } from '@edgesmith/builds/build-keys'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import type { Build } from '@edgesmith/contract/build'
 import { objectManifest } from '@edgesmith/manifest/manifest'
 import { findSlot } from '@edgesmith/stamp/find-slot'
 import { placeholderUserData } from '@edgesmith/stamp/placeholder'
 import { findUpload } from '@edgesmith/uploads/uploads'
+import type { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
 import { path, Workshop } from '../../../test/support/image-workshop.ts'
 import { startHarness, type Harness } from './harness.ts'
@@ -22,15 +25,13 @@ describe('A build whose ISO can be had from a base', () => {
   const stack = new AsyncDisposableStack()
   let harness: Harness
   let first: Build
+  let redis: Redis
   before(async () => {
     harness = stack.use(await startHarness())
     const onError = (error: Error) => {
       throw error
     }
-    const redis = stack.adopt(
-      openRedis(harness.redisUrl, { patience: 'brief', name: 'test', onError }),
-      closeRedis,
-    )
+    redis = stack.adopt(openRedis(harness.redisUrl, { patience: 'brief', name: 'test', onError }), closeRedis)
     await publishEngineProfile(redis, { ...maker, insecureRegistries: [], imageDigestTtlSeconds: 60 })
     first = (await submit('first')).build
     await keepBase(stack.use(await Workshop.open()))
@@ -95,6 +96,29 @@ describe('A build whose ISO can be had from a base', () => {
     const grant = await fetch(url, { method: 'POST', headers, body: '{}' })
     const download = await fetch(((await grant.json()) as { url: string }).url)
     assert.equal((await download.arrayBuffer()).byteLength, build.artifacts[0]?.size)
+  })
+
+  it('has the same events and log once they are read from its archive, which is one object', async () => {
+    const { build } = await submit('archived')
+    const read = async (what: string) => (await fetch(`${harness.url}/v1/builds/${build.id}/${what}`)).text()
+    const [events, log] = [await read('events'), await read('logs')]
+    assert.match(log, /stamped into the base/)
+    assert.equal(await redis.del(streamKey(build.id)), 1)
+    assert.equal(await read('events'), events)
+    assert.equal(await read('logs'), log)
+    const kept = await Array.fromAsync(harness.store.list(`builds/${build.id}/`), ({ key }) => key)
+    assert.deepEqual(kept, [`builds/${build.id}/archive.json`])
+    assert.deepEqual(await readArchivedBuild(harness.store, build.id), build)
+    const response = await fetch(`${harness.url}/v1/builds/${build.id}`, { method: 'DELETE' })
+    assert.equal(response.status, 204)
+    assert.deepEqual(await Array.fromAsync(harness.store.list(`builds/${build.id}/`)), [])
+  })
+
+  it('has the user-data of an upload that was there before, sent again', async () => {
+    const [one, other] = [await submit('twice'), await submit('twice')]
+    assert.deepEqual([one.build.state, other.build.state], ['succeeded', 'succeeded'])
+    assert.equal(other.build.key, one.build.key)
+    assert.notEqual(other.build.artifacts[0]?.id, one.build.artifacts[0]?.id)
   })
 
   it('is the same build when the submission is repeated with its Idempotency-Key', async () => {

@@ -8,8 +8,13 @@ import { BuildRepository } from '@edgesmith/builds/build-repository'
 import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { startBuildWorker } from '@edgesmith/builder-service/build-worker'
+import { readEnv, toConfig } from '@edgesmith/builder-service/config'
 import { recipeOfSite } from '@edgesmith/builder-service/fleet-stamp'
 import { startFleetWorkers } from '@edgesmith/builder-service/fleet-workers'
+import { openMirror } from '@edgesmith/canvos/mirror'
+import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import { openDocker } from '@edgesmith/engine/docker'
 import { readFleet } from '@edgesmith/fleets/fleet-record'
 import { objectManifest } from '@edgesmith/manifest/manifest'
 import { findSlot } from '@edgesmith/stamp/find-slot'
@@ -18,7 +23,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { Redis } from 'ioredis'
 import { v7 as uuidV7 } from 'uuid'
 import { path, Workshop } from '../../../test/support/image-workshop.ts'
-import { fastifyLogger } from './silent-logger.ts'
+import { fastifyLogger, silentLogger } from './silent-logger.ts'
 import type { Harness } from './harness.ts'
 
 export const capacity = 4096
@@ -32,43 +37,61 @@ export class FleetBuilder implements AsyncDisposable {
   readonly fleets: FleetRepository
   readonly events: BuildEvents
   readonly #store: ObjectStore
-  readonly #workshop: Workshop
+  readonly #notifications: Notifications
   readonly #digests: ImageDigests
   readonly #stack: AsyncDisposableStack
 
-  private constructor(store: ObjectStore, redis: Redis, workshop: Workshop, stack: AsyncDisposableStack) {
+  private constructor(store: ObjectStore, redis: Redis, stack: AsyncDisposableStack) {
     this.#store = store
-    this.#workshop = workshop
     this.#stack = stack
     this.redis = redis
     this.repository = new BuildRepository(redis)
     this.fleets = new FleetRepository(redis)
-    const notifications = stack.use(new Notifications(redis, raise))
-    this.events = new BuildEvents({ redis, notifications, store })
+    this.#notifications = stack.use(new Notifications(redis, raise))
+    this.events = new BuildEvents({ redis, notifications: this.#notifications, store })
     this.#digests = stack.use(new ImageDigests({ redis, insecureRegistries: [], ttlSeconds: 60 }))
   }
 
-  static async open({ store, redisUrl }: Harness): Promise<FleetBuilder> {
+  static async open({ store, redisUrl }: Pick<Harness, 'store' | 'redisUrl'>): Promise<FleetBuilder> {
     await using stack = new AsyncDisposableStack()
-    const workshop = stack.use(await Workshop.open())
     const redis = stack.adopt(
       openRedis(redisUrl, { patience: 'endless', name: 'builder', onError: raise }),
       closeRedis,
     )
-    return new FleetBuilder(store, redis, workshop, stack.move())
+    return new FleetBuilder(store, redis, stack.move())
   }
 
-  /** Begins to work. */
-  start(): AsyncDisposable {
+  /** Begins to work on fleets. */
+  start({ lockSeconds = 5, mayFail = false } = {}): AsyncDisposable {
     const { redis, repository, events } = this
     return startFleetWorkers({
       ...{ redis, repository, events, store: this.#store, digests: this.#digests, maker },
-      logger: fastifyLogger,
-      config: { lockSeconds: 5 },
+      logger: mayFail ? silentLogger : fastifyLogger,
+      config: { lockSeconds },
     })
   }
 
-  /** Records an image that xorriso made as the base of a fleet, as if `buildId` had left it. */
+  /** Begins to work on builds, with a Docker that is not there: those that Earthly has to run for fail. */
+  startBuilds(environment: Harness['environment']): AsyncDisposable {
+    const { redis, repository, events } = this
+    const own = { BUILDER_ID: 'test', BUILDER_LOCK_SECONDS: '5', ENGINE_IMAGE: 'none:none' }
+    const config = toConfig(readEnv({ ...environment, ...own, DOCKER_HOST: 'unix:///nowhere/docker.sock' }))
+    const docker = openDocker(config.docker)
+    const { daemonImage: image, cacheBytes, parallelism, insecureRegistries } = config.engine
+    const daemon = new BuildkitDaemon({
+      ...{ docker, workerId: config.workerId, image, cacheBytes, parallelism, insecureRegistries },
+      onReplaced: () => undefined,
+    })
+    const { repository: canvos, mirrorDirectory: directory } = config.canvos
+    const worker = startBuildWorker({
+      ...{ config, redis, repository, events, store: this.#store, notifications: this.#notifications },
+      ...{ docker, daemon, digests: this.#digests, maker, logger: fastifyLogger },
+      mirror: openMirror({ repository: canvos, directory }),
+    })
+    return { [Symbol.asyncDispose]: () => worker.stop() }
+  }
+
+  /** Records an image that xorriso made as the base of a fleet's first site, as if `buildId` had left it. */
   async recordBaseOf(fleetId: string, buildId: string): Promise<void> {
     const record = await readFleet(this.#store, fleetId)
     const site = record?.sites[0]
@@ -78,10 +101,11 @@ export class FleetBuilder implements AsyncDisposable {
     const keys = recipeKeys(recipe, maker)
     const id = uuidV7()
     const placeholder = placeholderUserData(capacity)
-    const image = await this.#workshop.make('gpt', 'base.iso', placeholder)
-    const slot = await findSlot(this.#workshop.read(image), path, placeholder)
+    await using workshop = await Workshop.open()
+    const image = await workshop.make('gpt', 'base.iso', placeholder)
+    const slot = await findSlot(workshop.read(image), path, placeholder)
     if (slot === undefined) throw new Error('The image has no slot.')
-    const source = createReadStream(join(this.#workshop.directory, 'store/base.iso'))
+    const source = createReadStream(join(workshop.directory, 'store/base.iso'))
     await this.#store.put(baseKey.data(id), source)
     await recordBase(this.#store, {
       ...{ id, rootKey: keys.root, layersKey: keys.layers, buildId, images: [], proof: [], unproved: [] },

@@ -73,7 +73,8 @@ export async function keysOf(store: ObjectStore): Promise<string[]> {
 
 const main = path.join(import.meta.dirname, '../src/main.ts')
 
-async function spawnGateway(env: Record<string, string>): Promise<GatewayProcess> {
+/** Starts a gateway as a process of its own, with these variables over those of this process. */
+export async function spawnGateway(env: Record<string, string>): Promise<GatewayProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
     env: { ...process.env, LOG_LEVEL: 'info', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -17,6 +17,8 @@ export type Harness = AsyncDisposable & {
   readonly url: string
   readonly store: ObjectStore
   readonly redisUrl: string
+  /** Environment variables of another service that works on the same. */
+  readonly environment: Readonly<Record<string, string>>
   /** Keys of everything in the object store. */
   readonly keys: () => Promise<string[]>
   /** Files the object store is still receiving. */
@@ -90,6 +92,16 @@ export async function startHarness({
     url: gateway.url,
     store,
     redisUrl: redis.url,
+    environment: {
+      REDIS_URL: redis.url,
+      OBJECT_STORE: 'directory',
+      OBJECT_DIRECTORY: objects,
+      CANVOS_REPOSITORY: repository,
+      CANVOS_MIRROR_DIRECTORY: path.join(directory, 'mirror.git'),
+      VALIDATION_URL: validation.url,
+      ARTIFACT_URL: artifact.url,
+      SERVICE_TOKENS: 'between-services',
+    },
     keys: async () => {
       const keys: string[] = []
       for await (const { key } of store.list('')) keys.push(key)

@@ -20,7 +20,7 @@ import type { ValidationContext } from './context.ts'
  */
 export async function validateSubmission(
   context: ValidationContext,
-  { spec, inputs }: ValidationRequest,
+  { spec, inputs, userData }: ValidationRequest,
 ): Promise<ValidationResult> {
   const target = spec.target ?? 'iso'
   const { canvos, diagnostics } = await resolveRelease(context, spec)
@@ -59,7 +59,7 @@ export async function validateSubmission(
   diagnostics.push(
     ...described.diagnostics,
     ...checked.diagnostics,
-    ...(await userDataFaults(context, inputs, buildArguments)),
+    ...(await userDataFaults(context, { inputs, userData }, buildArguments)),
   )
   return {
     valid: !hasErrors(diagnostics),
@@ -125,12 +125,15 @@ async function readArgFile({ store }: ValidationContext, inputs: readonly Stored
 
 async function userDataFaults(
   { store }: ValidationContext,
-  inputs: readonly StoredInput[],
+  { inputs, userData }: Pick<ValidationRequest, 'inputs' | 'userData'>,
   buildArguments: Readonly<Record<string, string>>,
 ): Promise<Diagnostic[]> {
   const input = inputs.find((candidate) => candidate.role === 'userData')
   if (input === undefined) return []
-  const { bytes, diagnostics } = await readSmallFile(store, input)
+  const { bytes, diagnostics } =
+    userData === undefined
+      ? await readSmallFile(store, input)
+      : { bytes: Buffer.from(userData, 'base64'), diagnostics: [] }
   if (bytes === undefined) return diagnostics
   return validateUserData(bytes, {
     embeddedPublicKey: inputs.some(({ role }) => role === 'edgeCustomConfig' || role === 'publicKey'),

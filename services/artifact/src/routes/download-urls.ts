@@ -1,4 +1,4 @@
-import { createGrant, revokeGrant } from '@edgesmith/artifacts/grant'
+import { createGrant, removeGrant, revokeGrant } from '@edgesmith/artifacts/grant'
 import { parseNetwork } from '@edgesmith/artifacts/grant-network'
 import { signDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import { DownloadUrl, DownloadUrlId, DownloadUrlRequest } from '@edgesmith/contract/artifact'
@@ -46,10 +46,19 @@ export function downloadUrlRoutes(app: App, { config, store, publicUrl }: Artifa
     async (request, reply) => {
       const { ttlSeconds, method, maxDownloads: limit, clientAddress } = request.body
       const client = clientAddress === undefined ? undefined : requireNetwork(clientAddress)
-      const { artifact } = await requireArtifact(store, request.params.id)
       const expires = Math.floor(Date.now() / 1000) + ttlSeconds
       const expiresAt = new Date(expires * 1000)
-      const id = await createGrant(store, { artifactId: artifact.id, expiresAt })
+      const [found, granted] = await Promise.allSettled([
+        requireArtifact(store, request.params.id),
+        createGrant(store, { artifactId: request.params.id, expiresAt }),
+      ])
+      if (found.status === 'rejected') {
+        if (granted.status === 'fulfilled') await removeGrant(store, granted.value)
+        throw found.reason
+      }
+      if (granted.status === 'rejected') throw granted.reason
+      const { artifact } = found.value
+      const id = granted.value
       const [key = ''] = config.signingKeys
       const url = signDownloadUrl(
         { artifactId: artifact.id, name: artifact.name, method, expires, grant: id, limit, client },

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import { canonicalJson } from '@edgesmith/bases/canonical-json'
+import { releaseKey, reserveKey, type Reservation } from '@edgesmith/builds/idempotency'
+import { ProblemError } from '@edgesmith/contract/problem'
+import type { Redis } from 'ioredis'
+import { v7 as uuidV7 } from 'uuid'
+
+/** A request that may be repeated with the same `Idempotency-Key`, and what it makes once. */
+export type KeyedRequest<Made> = {
+  readonly scope: 'builds' | 'fleets'
+  /** The `Idempotency-Key`; without one the request makes something anew each time. */
+  readonly key: string | undefined
+  /** What the request says: with the same key it has to be the same. */
+  readonly says: unknown
+  /** Makes it, under this identifier. */
+  readonly make: (id: string, reservation: Reservation | undefined) => Promise<Made>
+  /** Finds what the first request made. */
+  readonly find: (id: string) => Promise<Made>
+}
+
+/**
+ * Answers a request once for its key: the first one makes, a repeated one finds.
+ * @throws ProblemError `idempotency-key-reused` when it was sent with another request,
+ * `idempotency-key-in-use` while the first is under way; what `make` and `find` throw
+ */
+export async function onceForKey<Made>(
+  redis: Redis,
+  { scope, key, says, make, find }: KeyedRequest<Made>,
+): Promise<{ made: Made; replayed: boolean }> {
+  const id = uuidV7()
+  if (key === undefined) return { made: await make(id, undefined), replayed: false }
+  const fingerprint = createHash('sha256').update(canonicalJson(says)).digest('hex')
+  const reserved = await reserveKey(redis, { scope, key, fingerprint, buildId: id })
+  switch (reserved.outcome) {
+    case 'replay':
+      return { made: await find(reserved.buildId), replayed: true }
+    case 'mismatch':
+      throw new ProblemError(
+        'idempotency-key-reused',
+        'This Idempotency-Key was sent before with another request. Use a new key for a new request.',
+      )
+    case 'in-progress':
+      throw new ProblemError(
+        'idempotency-key-in-use',
+        'The first request with this Idempotency-Key is still under way. Repeat the request shortly.',
+        { headers: { 'retry-after': '1' } },
+      )
+    case 'new':
+      break
+  }
+  try {
+    return { made: await make(id, reserved.reservation), replayed: false }
+  } catch (error) {
+    await releaseKey(redis, reserved.reservation)
+    throw error
+  }
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readlink, truncate } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { text } from 'node:stream/consumers'
+import { after, before, describe, it } from 'node:test'
+import { recordImage } from '@edgesmith/artifacts/artifacts'
+import { concludeBuild } from '@edgesmith/builds/build-conclusion'
+import { finishBuild } from '@edgesmith/builds/build-state'
+import type { Artifact } from '@edgesmith/contract/artifact'
+import { makeManifest, type Manifest } from '@edgesmith/manifest/manifest'
+import { openTar, tarSize } from '../src/fleet-tar.ts'
+import { FleetBuilder } from './fleet-builder.ts'
+import { FleetClient, sitesOf, until } from './fleet-client.ts'
+import { startHarness, type Harness } from './harness.ts'
+
+const MiB = 1024 ** 2
+const GiB = 1024 * MiB
+const large = 8 * GiB + 2048
+
+describe('the tar of a fleet', () => {
+  let harness: Harness
+  let builder: FleetBuilder
+  let client: FleetClient
+  before(async () => {
+    harness = await startHarness()
+    builder = await FleetBuilder.open(harness)
+    client = new FleetClient(harness.url)
+    // Objects of a directory are files: this one has 16 GiB that take no room.
+    await harness.store.put('sparse', Buffer.from('sparse'))
+    await truncate(objectFile('sparse'), 16 * GiB)
+  })
+  after(async () => {
+    await builder[Symbol.asyncDispose]()
+    await harness[Symbol.asyncDispose]()
+  })
+
+  const objectFile = (key: string) => join(harness.environment['OBJECT_DIRECTORY'] ?? '', key)
+
+  /** A fleet whose sites have these images. */
+  async function fleetOf(...manifests: Manifest[]): Promise<{ id: string; isos: Artifact[] }> {
+    const { id } = await client.submit({ sites: sitesOf(manifests.length) })
+    const isos: Artifact[] = []
+    const { redis, repository, events } = builder
+    for (const [index, { buildId, site }] of (await client.sites(id)).entries()) {
+      const manifest = manifests[index]
+      assert.ok(manifest)
+      const iso = await recordImage(harness.store, { buildId, name: `${site}.iso`, manifest })
+      isos.push(iso)
+      const { run } = await repository.claim(buildId, 1, new Date())
+      const parts = { store: harness.store, redis, repository, events }
+      const finish = (build: Parameters<typeof finishBuild>[0]) =>
+        finishBuild(build, { state: 'succeeded', artifacts: [iso] }, new Date())
+      await concludeBuild(parts, buildId, finish, new Date(), { run })
+    }
+    return { id, isos }
+  }
+
+  it('has files of 8 GiB and more, in constant memory', { timeout: 180_000 }, async () => {
+    const { isos } = await fleetOf(
+      makeManifest([
+        { length: 512, object: 'sparse', offset: 0 },
+        { length: large - 1024, zeros: true },
+        { length: 512, object: 'sparse', offset: 1024 },
+      ]),
+      makeManifest([{ length: 5, object: 'sparse', offset: 0 }]),
+    )
+    const tar = spawn('tar', ['--list', '--verbose'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = once(tar, 'close')
+    const listing = text(tar.stdout)
+    let bytes = 0
+    let peak = 0
+    const before = process.memoryUsage.rss()
+    async function* counted(source: AsyncIterable<Buffer>) {
+      for await (const chunk of source) {
+        bytes += chunk.length
+        peak = Math.max(peak, process.memoryUsage.rss())
+        yield chunk
+      }
+    }
+    await pipeline(openTar(harness.store, isos), counted, tar.stdin)
+    assert.deepEqual((await ended)[0], 0)
+    const files = (await listing)
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/\s+/))
+    assert.deepEqual(
+      files.map(([, , size, , , name]) => [Number(size), name]),
+      [
+        [large, 'store-0.iso'],
+        [5, 'store-1.iso'],
+      ],
+    )
+    assert.equal(bytes, tarSize(isos))
+    assert.ok(peak - before < 256 * MiB, `${(peak - before) / MiB} MiB`)
+  })
+
+  it('closes what it reads when its client goes', { timeout: 60_000 }, async () => {
+    const whole = makeManifest([{ length: 16 * GiB, object: 'sparse', offset: 0 }])
+    const { id } = await fleetOf(whole, whole)
+    const openFiles = async () => {
+      const links = (await readdir('/proc/self/fd')).map((fd) =>
+        readlink(`/proc/self/fd/${fd}`).catch(() => ''),
+      )
+      return (await Promise.all(links)).filter((link) => link === objectFile('sparse'))
+    }
+    assert.deepEqual(await openFiles(), [])
+    const url = `${harness.url}/v1/fleets/${id}/archive`
+    const curl = spawn('curl', ['--silent', '--include', url], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const ended = once(curl, 'close')
+    let bytes = 0
+    let head = ''
+    for await (const chunk of curl.stdout as AsyncIterable<Buffer>) {
+      if (bytes === 0) head = chunk.toString('latin1')
+      bytes += chunk.length
+      if (bytes > 10 * MiB) break
+    }
+    assert.match(head, new RegExp(`^content-length: ${2 * (16 * GiB + 512) + 1024}\r$`, 'im'))
+    assert.equal((await openFiles()).length, 1)
+    curl.kill('SIGKILL')
+    await ended
+    await until(openFiles, (links) => links.length === 0)
+  })
+})
