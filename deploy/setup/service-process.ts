@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { repositoryDirectory, stateDirectory } from './paths.ts'
+import { repositoryDirectory } from './paths.ts'
 
 export type ServiceProcessOptions = {
   /** Directory of the service in `services/`. */
@@ -24,18 +24,18 @@ export type ServiceProcess = AsyncDisposable & {
   readonly lost: Promise<never>
 }
 
-/**
- * Variables of the process itself, as the service's image has them too (its Dockerfile). Code that is kept
- * compiled need not be stripped of its types again, which takes time and 17 MiB of memory.
- */
-const processVariables: Partial<Record<ServiceProcessOptions['service'], Readonly<Record<string, string>>>> =
-  {
-    artifact: {
-      NODE_OPTIONS: '--max-semi-space-size=1',
-      MALLOC_ARENA_MAX: '1',
-      NODE_COMPILE_CACHE: join(stateDirectory, 'compile-cache'),
-    },
-  }
+type ProcessSettings = {
+  readonly flags: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+/** Settings of the process itself that keep its memory small, as the service's image has them (its Dockerfile). */
+const processSettings: Partial<Record<ServiceProcessOptions['service'], ProcessSettings>> = {
+  artifact: {
+    flags: ['--optimize-for-size', '--max-semi-space-size=1'],
+    env: { MALLOC_ARENA_MAX: '1' },
+  },
+}
 
 const startDeadlineMs = 120_000
 const stopDeadlineMs = 60_000
@@ -61,8 +61,10 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
   await mkdir(dirname(logFile), { recursive: true })
   const main = join(repositoryDirectory, 'services', service, 'src/main.ts')
   await using log = await open(logFile, 'w')
-  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
-    env: { ...process.env, LOG_LEVEL: 'info', ...processVariables[service], ...env },
+  const settings = processSettings[service]
+  const command = [process.execPath, ...(settings?.flags ?? []), main]
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...command], {
+    env: { ...process.env, LOG_LEVEL: 'info', ...settings?.env, ...env },
     stdio: ['ignore', log.fd, log.fd],
     // Out of the terminal's reach: an interrupt stops this process, and that stops the services in order.
     detached: true,

@@ -79,7 +79,12 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
       }),
     )
   // Each process has a mirror of its own, as on machines of their own.
-  const artifact = await start('artifact')
+  const artifact = await start('artifact', {
+    ARTIFACT_CACHE_DIRECTORY: join(directory, 'artifact-cache'),
+    ARTIFACT_CACHE_MIB: '8192',
+    // The gateway, which tells whom it downloads for.
+    TRUSTED_PROXIES: '127.0.0.1',
+  })
   const validation = await start('validation', {
     CANVOS_MIRROR_DIRECTORY: join(directory, 'validation-canvos.git'),
   })

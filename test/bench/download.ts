@@ -57,6 +57,7 @@ export async function run(): Promise<Record<string, number>> {
   })
   const www = join(directory, 'www')
   await mkdir(www)
+  await settleDisk()
   const cold = await rateOf(serviceUrl)
   console.error(`cold: ${cold.toFixed(0)} MiB/s`)
   await execute('curl', ['--silent', '--fail', '--output', join(www, 'image.iso'), serviceUrl])
@@ -66,6 +67,7 @@ export async function run(): Promise<Record<string, number>> {
   await assertSameBytes(Object.values(ways))
   const rates = { service: [] as number[], nginx: [] as number[], minio: [] as number[] }
   const names = ['service', 'nginx', 'minio'] as const
+  await settleDisk()
   for (let round = 0; round < rounds; round += 1) {
     for (let turn = 0; turn < names.length; turn += 1) {
       const way = names[(round + turn) % names.length] ?? 'service'
@@ -204,6 +206,11 @@ async function assertSameBytes(urls: readonly string[]): Promise<void> {
     sums.add(stdout)
   }
   if (sums.size !== 1) throw new Error('The ways do not answer the same bytes.')
+}
+
+/** Waits until all that was written before is on the disk: that takes processor time, and holds up who writes. */
+async function settleDisk(): Promise<void> {
+  await execute('sync')
 }
 
 /** Downloads all and answers the rate in MiB per second. */

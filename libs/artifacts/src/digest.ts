@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Manifest } from '@edgesmith/manifest/manifest'
 import { openManifest } from '@edgesmith/manifest/open-manifest'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
@@ -6,6 +7,8 @@ import type { RangeSource } from '@edgesmith/store/range-reader'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import { Type } from 'typebox'
 import { checksumLine, findArtifact, recordKey, type StoredArtifact } from './artifacts.ts'
+import { inHashingTurn } from './hashing-turn.ts'
+import { underLease } from './lease.ts'
 
 const StoredDigest = Type.Object(
   { sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }) },
@@ -36,7 +39,8 @@ export async function withKnownDigest(store: ObjectStore, stored: StoredArtifact
 
 /**
  * The SHA-256 of an artifact, lowercase hex: the known one, or it is computed by reading all of the image,
- * from `source` where one is given, and kept for every artifact with the same ETag.
+ * from `source` where one is given, and kept for every artifact with the same ETag. A process reads one image
+ * at a time, under a lease.
  * @throws NoSuchObject when the image of a checksum, or what an image is made of, is not there any more
  */
 export async function sha256Of(
@@ -77,14 +81,32 @@ async function computeAndKeep(
   { artifact, content }: StoredArtifact,
   source: RangeSource,
 ): Promise<string> {
-  const hash = createHash('sha256')
-  if (content.kind === 'checksum') hash.update(await checksumBytes(store, content, source))
-  else {
-    // Chunk by chunk: between two of them others are served.
-    const chunks: AsyncIterable<Buffer> = openManifest(source, content.manifest)
-    for await (const chunk of chunks) hash.update(chunk)
-  }
-  const sha256 = hash.digest('hex')
+  const sha256 =
+    content.kind === 'checksum'
+      ? digestOf(await checksumBytes(store, content, source))
+      : await inHashingTurn(() =>
+          underLease(store, artifact.id, async (signal) => {
+            if ((await findArtifact(store, artifact.id)) === undefined) {
+              throw new NoSuchObject(recordKey(artifact.id))
+            }
+            return digestOfImage(source, content.manifest, signal)
+          }),
+        )
   await writeJson(store, digestKey(artifact.etag), { sha256 })
   return sha256
+}
+
+async function digestOfImage(source: RangeSource, manifest: Manifest, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  // Chunk by chunk: between two of them others are served.
+  const chunks: AsyncIterable<Buffer> = openManifest(source, manifest)
+  for await (const chunk of chunks) {
+    signal.throwIfAborted()
+    hash.update(chunk)
+  }
+  return hash.digest('hex')
+}
+
+function digestOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }

@@ -95,3 +95,20 @@ async function isHeld(store: ObjectStore, key: string, now: Date): Promise<boole
 function prefixOf(id: ArtifactId): string {
   return `leases/${id}/`
 }
+
+/**
+ * Does something that needs the bytes of an artifact for long, under a lease. It is to read the artifact's
+ * record itself, for the record may have been removed before the lease was there. The signal aborts when the
+ * lease cannot be renewed.
+ */
+export async function underLease<Result>(
+  store: ObjectStore,
+  id: ArtifactId,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  const failed = new AbortController()
+  await using _lease = await leaseArtifact(store, id, (error) => {
+    failed.abort(error)
+  })
+  return await work(failed.signal)
+}

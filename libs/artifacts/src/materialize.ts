@@ -3,17 +3,22 @@ import { objectManifest, type Manifest } from '@edgesmith/manifest/manifest'
 import { writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { findArtifact, imageKey, recordKey, type StoredArtifact } from './artifacts.ts'
+import { underLease } from './lease.ts'
 
 /**
  * Makes one object of an artifact's image, and lets the artifact refer to it instead of to what the image
  * is made of. Its bytes and its ETag stay; MinIO copies the large ranges by itself. One that is an object of
- * its own already, or a checksum, is left as it is. Answers undefined when there is no such artifact.
+ * its own already, or a checksum, is left as it is. Done under a lease. Answers undefined when there is no such artifact.
  * @throws NoSuchObject when something that the image is made of is not there any more
  */
-export async function materializeArtifact(
+export function materializeArtifact(store: ObjectStore, id: ArtifactId): Promise<StoredArtifact | undefined> {
+  return underLease(store, id, (signal) => materialize(store, id, signal))
+}
+
+async function materialize(
   store: ObjectStore,
   id: ArtifactId,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<StoredArtifact | undefined> {
   const stored = await findArtifact(store, id)
   if (stored === undefined || stored.content.kind === 'checksum') return stored

@@ -26,6 +26,7 @@ import {
   type StoredArtifact,
 } from '../src/artifacts.ts'
 import { checksumBytes, digestKey, knownSha256, sha256Of, withKnownDigest } from '../src/digest.ts'
+import { isLeased } from '../src/lease.ts'
 import { materializeArtifact } from '../src/materialize.ts'
 
 const MiB = 1024 ** 2
@@ -99,6 +100,44 @@ function testArtifacts(name: string, open: () => Promise<OpenedStore>): void {
       assert.equal(opens, 2)
       assert.deepEqual(await withKnownDigest(store, stored), { ...artifact, sha256: expected })
       assert.ok(await store.stat(digestKey(artifact.etag)))
+    })
+
+    it('are read one at a time, under a lease', async () => {
+      const first = await stamp(randomBytes(902))
+      const second = await stamp(randomBytes(903))
+      const opened = { first: 0, second: 0 }
+      let openNow = 0
+      const watching = (which: 'first' | 'second', { id }: Artifact): Pick<ObjectStore, 'openRange'> => ({
+        openRange: async (key, range) => {
+          opened[which] += 1
+          openNow += 1
+          assert.ok(await isLeased(store, id, new Date()))
+          if (which === 'second' && opened.second === 1)
+            assert.deepEqual([opened.first > 2, openNow], [true, 1])
+          const reader = await store.openRange(key, range)
+          return {
+            read: (into) => reader.read(into),
+            [Symbol.asyncDispose]: async () => {
+              await reader[Symbol.asyncDispose]()
+              openNow -= 1
+            },
+          }
+        },
+      })
+      const digests = [
+        sha256Of(store, await requireStored(store, first.artifact), watching('first', first.artifact)),
+        sha256Of(store, await requireStored(store, second.artifact), watching('second', second.artifact)),
+      ]
+      assert.deepEqual(
+        await Promise.all(digests),
+        [first, second].map(({ bytes }) => createHash('sha256').update(bytes).digest('hex')),
+      )
+      assert.ok(!(await isLeased(store, second.artifact.id, new Date())))
+
+      const gone = await stamp(randomBytes(904))
+      const stored = await requireStored(store, gone.artifact)
+      await removeArtifact(store, gone.artifact.id)
+      await assert.rejects(sha256Of(store, stored), NoSuchObject)
     })
 
     it('have a checksum whose size is known before its bytes are', async () => {

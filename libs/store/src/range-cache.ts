@@ -11,9 +11,9 @@ import type { RangeReader, RangeSource } from './range-reader.ts'
 /** Objects are kept in blocks of this size, in bytes. */
 const blockSize = 16 * 1024 * 1024
 /** Bytes that are written at a time, while as many come from the store. */
-const copySize = 256 * 1024
+const copySize = 512 * 1024
 /** How many blocks are fetched at once: each takes memory. */
-const maximumFills = 8
+const maximumFills = 4
 /** Ranges below this size are read from the store, unless their block is there. */
 const leastCached = 256 * 1024
 const directoryMode = 0o700
@@ -22,7 +22,10 @@ const fileMode = 0o600
 export type RangeCacheOptions = {
   /** Directory of this process's own. */
   readonly directory: string
-  /** How much is kept there, in bytes; what was not read for the longest time goes first. */
+  /**
+   * How much is kept there, in bytes, beside the blocks that are being fetched; what was not read for the longest
+   * time goes first.
+   */
   readonly maximumBytes: number
   /** Is told why a block could not be kept, as when the disk is full; it is then read from the store. */
   readonly onUnusable: (error: unknown) => void
@@ -91,7 +94,6 @@ export class RangeCache implements RangeSource {
       return await filling.openReader(skip)
     } catch (error) {
       if (!isUnusable(error)) throw error
-      this.#options.onUnusable(error)
     }
     return this.#openUnkept(key, from)
   }
@@ -109,7 +111,10 @@ export class RangeCache implements RangeSource {
     try {
       return await open(path)
     } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error
+      if (!isErrno(error, 'ENOENT')) {
+        this.#tell(error)
+        throw error
+      }
       if (this.#kept.delete(path)) this.#bytes -= size
       return undefined
     }
@@ -131,10 +136,15 @@ export class RangeCache implements RangeSource {
       await filling.end()
       await this.#makeRoom()
     } catch (error) {
+      this.#tell(error)
       this.#filling.delete(path)
       await filling.end({ error })
       await rm(temporary, { force: true })
     }
+  }
+
+  #tell(error: unknown): void {
+    if (isUnusable(error)) this.#options.onUnusable(error)
   }
 
   async #copy(file: GrowingFile, path: string, key: string, range: Required<ByteRange>): Promise<void> {

@@ -7,6 +7,7 @@ import { isSigned, type DownloadGrant } from '@edgesmith/artifacts/signed-url'
 import { DownloadUrlId, maximumDownloads } from '@edgesmith/contract/artifact'
 import { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
 import { ProblemError, type ProblemCode } from '@edgesmith/contract/problem'
+import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Type, type Static } from 'typebox'
 import type { ArtifactContext } from './context.ts'
 
@@ -58,18 +59,16 @@ export type DownloadRequest = {
   readonly validationError?: FastifyRequest['validationError'] | undefined
 }
 
-type Authorization = Pick<ArtifactContext, 'config' | 'store'>
-
 /**
- * The artifact that a request by a signed URL asks for. The route has `DownloadParams` and
- * `DownloadQuery` as its schemas and `attachValidation: true`: a URL that does not fit them was altered.
- * A download is not counted yet: that is done by `claimDownload`, before bytes are sent.
+ * Checks what a signed URL says of itself: that it was not altered, has not expired, and is for this method and
+ * client. The route has `DownloadParams` and `DownloadQuery` as its schemas and `attachValidation: true`: a URL
+ * that does not fit them was altered.
  * @throws ProblemError one of `downloadProblems`
  */
-export async function authorizeDownload(
+export function checkSignedUrl(
   request: DownloadRequest,
-  { config, store }: Authorization,
-): Promise<StoredArtifact> {
+  { config }: Pick<ArtifactContext, 'config'>,
+): DownloadGrant {
   const { validationError: fault } = request
   if (fault !== undefined) {
     if (fault.validationContext === 'headers') throw fault
@@ -92,6 +91,15 @@ export async function authorizeDownload(
       `The URL is for other clients than ${request.ip}. Behind a proxy, TRUSTED_PROXIES has to name it.`,
     )
   }
+  return grant
+}
+
+/**
+ * The artifact of a signed URL that was checked, unless the URL was revoked or is used up. A download is not
+ * counted yet: that is done by `claimDownload`, before bytes are sent.
+ * @throws ProblemError one of `downloadProblems`
+ */
+export async function findGranted(store: ObjectStore, grant: DownloadGrant): Promise<StoredArtifact> {
   const [state, stored] = await Promise.all([
     grant.grant === undefined ? 'live' : grantState(store, grant.grant, grant.limit),
     findArtifact(store, grant.artifactId),
@@ -105,11 +113,11 @@ export async function authorizeDownload(
 }
 
 /**
- * Counts a download by a URL that allows a number of them. To be called, after `authorizeDownload`, for
+ * Counts a download by a URL that allows a number of them. To be called, after `findGranted`, for
  * each GET that is about to be answered with bytes of the file, whole or in part; not for HEAD, 304 and 416.
  * @throws ProblemError `used-up-signature`
  */
-export async function claimDownload(request: DownloadRequest, { store }: Authorization): Promise<void> {
+export async function claimDownload(request: DownloadRequest, store: ObjectStore): Promise<void> {
   const { grant, limit } = request.query
   if (request.method === 'HEAD' || limit === undefined) return
   if (grant === undefined || !(await claimUse(store, grant, limit))) throw usedUp({ limit })

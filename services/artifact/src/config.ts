@@ -55,7 +55,7 @@ export const artifactVariables = {
     minimum: 64,
     maximum: 2 ** 30,
     description:
-      'How much is kept in `ARTIFACT_CACHE_DIRECTORY`, in MiB; what was not read for the longest time is removed first.',
+      'How much is kept in `ARTIFACT_CACHE_DIRECTORY`, in MiB; what was not read for the longest time is removed first. The blocks of 16 MiB that are being fetched, up to four, come on top.',
   }),
   DOWNLOAD_REDIRECT: boolean({
     default: false,

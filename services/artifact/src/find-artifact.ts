@@ -1,8 +1,24 @@
 import { findArtifact, type StoredArtifact } from '@edgesmith/artifacts/artifacts'
+import { leaseArtifact } from '@edgesmith/artifacts/lease'
 import type { ArtifactId } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { Manifest } from '@edgesmith/manifest/manifest'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
+import type { FastifyRequest } from 'fastify'
+
+/**
+ * Keeps an artifact from being removed while a request reads its bytes. To be taken before the artifact's
+ * record is read: who removes artifacts removes the record first and looks for leases after that.
+ */
+export function leaseFor(
+  request: FastifyRequest,
+  store: ObjectStore,
+  id: ArtifactId,
+): Promise<AsyncDisposable> {
+  return leaseArtifact(store, id, (err) => {
+    request.log.warn({ err }, 'The lease of an artifact could not be renewed.')
+  })
+}
 
 /** An artifact by its id. @throws ProblemError `artifact-not-found` */
 export async function requireArtifact(store: ObjectStore, id: ArtifactId): Promise<StoredArtifact> {

@@ -1,4 +1,5 @@
 import type { StoredArtifact } from '@edgesmith/artifacts/artifacts'
+import { inHashingTurn } from '@edgesmith/artifacts/hashing-turn'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { ImageContents, type ImageEntry } from '@edgesmith/contract/verification'
 import { IsoError } from '@edgesmith/iso/fault'
@@ -33,7 +34,7 @@ export async function listContents(
     const { primary } = await readVolumes(image.reader)
     const entries = await Array.fromAsync(walkTree(image.reader, primary))
     if (!digests) return { items: entries.map((entry) => toItem(entry)) }
-    const known = await digestAll(store, image, entries)
+    const known = await inHashingTurn(() => digestAll(store, image, entries))
     const contents = { items: entries.map((entry) => toItem(entry, known.get(entry))) }
     await writeJson(store, key, contents)
     return contents

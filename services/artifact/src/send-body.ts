@@ -3,8 +3,8 @@ import type { RangeReader } from '@edgesmith/store/range-reader'
 
 const KiB = 1024
 /** All downloads together get about this much for their buffers, and each two of them. */
-const budget = 8 * 1024 * KiB
-const largest = 256 * KiB
+const budget = 4 * 1024 * KiB
+const largest = 1024 * KiB
 const smallest = 16 * KiB
 
 /** Buffers of largest size that no download uses now. */

@@ -210,14 +210,16 @@ for (const [name, open] of Object.entries(openStores)) {
       const answers = await Promise.all(
         Array.from({ length: 50 }, async (_, index) => {
           const response = await fetch(index % 2 === 0 ? url : elsewhere)
-          return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+          const { status, headers } = response
+          return { status, headers, body: Buffer.from(await response.arrayBuffer()) }
         }),
       )
       const served = answers.filter(({ status }) => status === 200)
       assert.equal(served.length, 3)
       for (const { body } of served) assert.deepEqual(body, bytes)
-      for (const { status, body } of answers.filter((answer) => !served.includes(answer))) {
+      for (const { status, headers, body } of answers.filter((answer) => !served.includes(answer))) {
         assert.equal(status, 403)
+        assert.deepEqual([headers.get('etag'), headers.get('content-disposition')], [null, null])
         assert.equal((JSON.parse(body.toString()) as Problem).type, 'urn:edgesmith:problem:used-up-signature')
       }
       await assertRefused(await fetch(url), 'used-up-signature')

@@ -38,6 +38,8 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     OBJECT_DIRECTORY: join(dataDirectory, 'objects'),
     CANVOS_MIRROR_DIRECTORY: join(dataDirectory, 'canvos.git'),
     SIGNING_KEYS: signingKey,
+    // The gateway, which tells whom it downloads for.
+    TRUSTED_PROXIES: '127.0.0.1',
     ...source,
   }
   const faults = new Set<string>(own.faults)

@@ -2,17 +2,24 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { get, type IncomingMessage } from 'node:http'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
+import type { DownloadUrl } from '@edgesmith/contract/artifact'
 import type { CanvosReleases } from '@edgesmith/contract/release'
 import { ConfigurationError } from '@edgesmith/service/environment'
+import { openStore } from '@edgesmith/store/open-store'
+import { publishArtifact } from '../../../libs/artifacts/src/artifacts.ts'
 import { removeWorker } from '../../../deploy/setup/workers.ts'
 import { fromSetUp } from '../../../test/support/environment.ts'
 import { readConfig } from '../src/config.ts'
 import { startStandalone, type RunningStandalone } from '../src/standalone.ts'
+
+const buildId = '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'
 
 describe('standalone', () => {
   let directory: string
@@ -80,6 +87,28 @@ describe('standalone', () => {
       body: 'kept',
     })
     assert.equal(again.status, 200)
+  })
+
+  it('serves by the gateway whom a download URL is for', async () => {
+    const config = await readConfig(environment)
+    const store = await openStore(config.artifact.objectStore)
+    const source = Readable.from([Buffer.from('bytes')])
+    const { id } = await publishArtifact(store, { buildId, name: 'a.bin', source })
+    await using standalone = await startStandalone(config)
+    const answer = await fetch(`${standalone.url}/v1/artifacts/${id}/download-url`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ clientAddress: '127.0.0.2' }),
+    })
+    const { pathname, search } = new URL(((await answer.json()) as DownloadUrl).url)
+    const statusFrom = async (localAddress: string): Promise<number | undefined> => {
+      const request = get(`${standalone.url}${pathname}${search}`, { localAddress, agent: false })
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      response.resume()
+      return response.statusCode
+    }
+    assert.equal(await statusFrom('127.0.0.2'), 200)
+    assert.equal(await statusFrom('127.0.0.3'), 403)
   })
 
   it('ends its process with a failure when its Redis is lost', async () => {

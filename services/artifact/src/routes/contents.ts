@@ -5,7 +5,7 @@ import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
-import { requireArtifact } from '../find-artifact.ts'
+import { leaseFor, requireArtifact } from '../find-artifact.ts'
 import { listContents } from '../image-contents.ts'
 
 /** `GET /v1/artifacts/{id}/contents`. */
@@ -28,6 +28,11 @@ export function contentsRoutes(app: App, { config, store }: ArtifactContext): vo
         },
       },
     },
-    async (request) => listContents(store, await requireArtifact(store, request.params.id), request.query),
+    async (request) => {
+      const { id } = request.params
+      request.raw.setTimeout(0)
+      await using _lease = await leaseFor(request, store, id)
+      return await listContents(store, await requireArtifact(store, id), request.query)
+    },
   )
 }

@@ -1,28 +1,28 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { checksumBytes, knownSha256, sha256Of } from '@edgesmith/artifacts/digest'
 import type { StoredArtifact } from '@edgesmith/artifacts/artifacts'
-import { leaseArtifact } from '@edgesmith/artifacts/lease'
 import { sliceManifest } from '@edgesmith/manifest/manifest'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { PieceReader, sizeOf, type ReadablePiece } from '@edgesmith/store/pieces'
 import { Type } from 'typebox'
 import {
-  authorizeDownload,
+  checkSignedUrl,
   claimDownload,
   DownloadParams,
   downloadProblems,
   DownloadQuery,
+  findGranted,
   isRestricted,
   type DownloadRequest,
 } from '../authorize-download.ts'
 import { requestedRanges, type ByteRange } from '../byte-range.ts'
 import type { ArtifactContext } from '../context.ts'
-import { orNotFound } from '../find-artifact.ts'
+import { leaseFor, orNotFound } from '../find-artifact.ts'
 import { contentRange, multipartRanges } from '../multipart-ranges.ts'
 import { isNotModified, isRangeCurrent } from '../preconditions.ts'
 import { redirectUrl } from '../redirect.ts'
-import { ClientGone, readyBody } from '../send-body.ts'
+import { ClientGone, readyBody, type ReadyBody } from '../send-body.ts'
 
 const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
 const bytes = (description: string) => ({
@@ -113,7 +113,10 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     reply: FastifyReply,
   ): Promise<FastifyReply | undefined> {
     const { headers, method } = request
-    const stored = await authorizeDownload(request, context)
+    const grant = checkSignedUrl(request, context)
+    // Before the record is read, which is removed first.
+    await using _lease = method === 'GET' ? await leaseFor(request, store, grant.artifactId) : undefined
+    const stored = await findGranted(store, grant)
     const { artifact } = stored
     const validators = { etag: `"${artifact.etag}"`, lastModified: new Date(artifact.createdAt) }
     const hasFile = isNotModified(headers, validators)
@@ -121,11 +124,11 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     if (method === 'GET' && !hasFile && !isRestricted(request) && !isConditional(headers)) {
       const location = await redirectUrl(context, stored, disposition)
       if (location !== undefined) {
-        return reply.code(307).headers({ location, 'cache-control': 'no-store' }).send()
+        return await reply.code(307).headers({ location, 'cache-control': 'no-store' }).send()
       }
     }
     const sha256 = await digestFor(request, stored)
-    reply.headers({
+    const description = {
       etag: validators.etag,
       'accept-ranges': 'bytes',
       'last-modified': validators.lastModified.toUTCString(),
@@ -135,39 +138,40 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
       ...(sha256 === undefined
         ? {}
         : { 'repr-digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:` }),
-    })
-    if (hasFile) return reply.code(304).send()
-    if (method === 'HEAD') return reply.header('content-length', artifact.size).send('')
+    }
+    if (hasFile) return await reply.code(304).headers(description).send()
+    if (method === 'HEAD') {
+      return await reply.headers({ ...description, 'content-length': artifact.size }).send('')
+    }
     const ranges = isRangeCurrent(headers['if-range'], validators)
       ? requestedRanges(headers.range, artifact.size)
       : undefined
-    await claimDownload(request, context)
-    await using _lease = await leaseArtifact(store, artifact.id, (err) => {
-      request.log.warn({ err }, 'The lease of an artifact could not be renewed.')
-    })
-    const pieces = await bodyOf(request, reply, { stored, ranges })
-    await send(request, reply, pieces)
+    await claimDownload(request, store)
+    // What is refused up to here has none of the file's headers.
+    const { pieces, ...part } = await bodyOf(request, { stored, ranges })
+    await using body = await orNotFound(readyBody(new PieceReader(images, pieces)))
+    reply.headers({ ...description, ...part.headers, 'content-length': sizeOf(pieces) }).code(part.status)
+    await send(request, reply, body)
     return undefined
   }
 
-  /** What the body is made of, once status and headers tell what it is. */
+  /** What the body is made of, and the status and headers that tell so. */
   async function bodyOf(
     request: FastifyRequest,
-    reply: FastifyReply,
     { stored, ranges }: { stored: StoredArtifact; ranges: readonly ByteRange[] | undefined },
-  ): Promise<readonly ReadablePiece[]> {
+  ): Promise<{ status: number; headers: Record<string, string>; pieces: readonly ReadablePiece[] }> {
     const { artifact } = stored
     const slice = await openSlices(request, stored)
     const [range, ...others] = ranges ?? []
-    if (ranges === undefined || range === undefined) return slice({ offset: 0, length: artifact.size })
-    reply.code(206)
-    if (others.length === 0) {
-      reply.header('content-range', contentRange(range, artifact.size))
-      return slice(range)
+    if (ranges === undefined || range === undefined) {
+      return { status: 200, headers: {}, pieces: slice({ offset: 0, length: artifact.size }) }
     }
-    const body = multipartRanges(ranges, artifact, slice)
-    reply.header('content-type', body.contentType)
-    return body.pieces
+    if (others.length === 0) {
+      const headers = { 'content-range': contentRange(range, artifact.size) }
+      return { status: 206, headers, pieces: slice(range) }
+    }
+    const { contentType, pieces } = multipartRanges(ranges, artifact, slice)
+    return { status: 206, headers: { 'content-type': contentType }, pieces }
   }
 
   async function openSlices(
@@ -180,13 +184,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     return ({ offset, length }) => [{ length, bytes: line.subarray(offset, offset + length) }]
   }
 
-  async function send(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    pieces: readonly ReadablePiece[],
-  ): Promise<void> {
-    reply.header('content-length', sizeOf(pieces))
-    await using body = await orNotFound(readyBody(new PieceReader(images, pieces)))
+  async function send(request: FastifyRequest, reply: FastifyReply, body: ReadyBody): Promise<void> {
     reply.hijack()
     for (const [name, value] of Object.entries(reply.getHeaders())) {
       if (value !== undefined) reply.raw.setHeader(name, value)

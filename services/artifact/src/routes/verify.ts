@@ -1,3 +1,4 @@
+import { inHashingTurn } from '@edgesmith/artifacts/hashing-turn'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { VerificationReport } from '@edgesmith/contract/verification'
 import type { App } from '@edgesmith/service/app'
@@ -5,7 +6,7 @@ import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
-import { requireArtifact } from '../find-artifact.ts'
+import { leaseFor, requireArtifact } from '../find-artifact.ts'
 import { verifyImage } from '../verify-image.ts'
 
 /** `POST /v1/artifacts/{id}/verify`. */
@@ -30,6 +31,12 @@ export function verifyRoutes(app: App, { config, store }: ArtifactContext): void
         },
       },
     },
-    async (request) => verifyImage(store, await requireArtifact(store, request.params.id)),
+    async (request) => {
+      const { id } = request.params
+      request.raw.setTimeout(0)
+      await using _lease = await leaseFor(request, store, id)
+      const stored = await requireArtifact(store, id)
+      return await inHashingTurn(() => verifyImage(store, stored))
+    },
   )
 }
