@@ -177,11 +177,7 @@ export function describeMainJob(name: string, boots: readonly Boot[], start: () 
     )
 
     if (boots.length > 1) {
-      const both: Boot[] = [
-        ['cd', 'bios'],
-        ['usb', 'uefi'],
-      ]
-      describeVariants('a release whose ISO has no GPT', both, async () => {
+      describeVariants('a release whose ISO has no GPT', boots, async () => {
         const spec = specOf('v4.9.36')
         const old = await makeInputs()
         const { build: first } = await follow((await submit(spec, old)).id)

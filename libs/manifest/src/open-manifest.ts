@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
-import { PieceReader, streamPieces } from '@edgesmith/store/pieces'
-import type { RangeReader, RangeSource } from '@edgesmith/store/range-reader'
+import { streamPieces } from '@edgesmith/store/pieces'
+import type { RangeSource } from '@edgesmith/store/range-reader'
 import { sliceManifest, type Manifest, type Range } from './manifest.ts'
 
 /**
@@ -14,12 +14,4 @@ export function openManifest(
   range: Range = { offset: 0, length: manifest.size },
 ): Readable {
   return streamPieces(source, sliceManifest(manifest, range))
-}
-
-/**
- * As `openManifest`, to read into buffers that are used again; the caller disposes of the reader.
- * @throws RangeError for a range that is not within the image; a read fails with `NoSuchObject`
- */
-export function readManifest(source: RangeSource, manifest: Manifest, range: Range): RangeReader {
-  return new PieceReader(source, sliceManifest(manifest, range))
 }

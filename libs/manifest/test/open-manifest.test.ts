@@ -8,11 +8,12 @@ import { after, before, describe, it } from 'node:test'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { openMinioStore } from '@edgesmith/store/minio-store'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
+import { PieceReader } from '@edgesmith/store/pieces'
 import type { RangeReader, RangeSource } from '@edgesmith/store/range-reader'
 import { startMinio } from '../../../deploy/minio/server.ts'
 import { ImageReader } from '../src/image-reader.ts'
 import { makeManifest, objectManifest, patchManifest, type Extent, type Manifest } from '../src/manifest.ts'
-import { openManifest, readManifest } from '../src/open-manifest.ts'
+import { openManifest } from '../src/open-manifest.ts'
 
 const MiB = 1024 ** 2
 const base = randomBytes(9 * MiB)
@@ -93,7 +94,7 @@ function testImages(name: string, open: () => Promise<AsyncDisposable & { store:
 
     it('are read into buffers of any size', async () => {
       for (const size of [1000, 65_537, 10 * MiB]) {
-        await using reader = readManifest(store, manifest, { offset: 0, length: manifest.size })
+        await using reader = new PieceReader(store, manifest.extents)
         const into = Buffer.alloc(size)
         let position = 0
         for (let read = await reader.read(into); read > 0; read = await reader.read(into)) {
@@ -119,7 +120,7 @@ function testImages(name: string, open: () => Promise<AsyncDisposable & { store:
       for await (const _chunk of stream) break
       assert.ok(stream.destroyed)
       while (counted.open > 0) await new Promise(setImmediate)
-      const reader = readManifest(counted, manifest, { offset: 0, length: manifest.size })
+      const reader = new PieceReader(counted, manifest.extents)
       await reader.read(Buffer.alloc(2 * MiB))
       assert.ok(counted.open > 0)
       await reader[Symbol.asyncDispose]()

@@ -11,6 +11,7 @@ import type {
   PartialObject,
   PutOptions,
 } from './object-store.ts'
+import { minioClientOptions } from './minio-client-options.ts'
 import { PartClient } from './part-client.ts'
 import { partSize } from './parts.ts'
 import type { Piece } from './pieces.ts'
@@ -43,22 +44,14 @@ const signedFor = 900
  * (`stale_uploads_expiry`).
  */
 export async function openMinioStore(settings: MinioSettings): Promise<ObjectStore> {
-  const { accessKey, secretKey, bucket, region = 'us-east-1' } = settings
-  const { protocol, hostname, port, pathname } = new URL(settings.endpoint)
-  if ((protocol !== 'http:' && protocol !== 'https:') || pathname !== '/') {
-    throw new RangeError(`${settings.endpoint} is not an endpoint such as https://minio.example.com:9000.`)
-  }
+  const { bucket } = settings
+  const options = minioClientOptions(settings)
   const client = new PartClient({
-    endPoint: hostname,
-    ...(port === '' ? {} : { port: Number(port) }),
-    useSSL: protocol === 'https:',
-    accessKey,
-    secretKey,
-    region,
-    transport: createTransport(protocol, { answerTimeout }),
+    ...options,
+    transport: createTransport(options.useSSL ? 'https:' : 'http:', { answerTimeout }),
     retryOptions: { disableRetry: true },
   })
-  if (!(await retrying(() => client.bucketExists(bucket)))) await makeBucket(client, bucket, region)
+  if (!(await retrying(() => client.bucketExists(bucket)))) await makeBucket(client, bucket, options.region)
   return new MinioStore(client, bucket)
 }
 

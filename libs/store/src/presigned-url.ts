@@ -1,4 +1,5 @@
 import { Client } from 'minio'
+import { minioClientOptions } from './minio-client-options.ts'
 import type { MinioSettings } from './minio-store.ts'
 
 export type PresignedGet = {
@@ -14,18 +15,10 @@ export type PresignedGet = {
 
 /** MinIO's own signed URL to download an object, which need not exist (AWS Signature Version 4, query parameters). */
 export async function presignGet(
-  { accessKey, secretKey, bucket, region = 'us-east-1' }: Omit<MinioSettings, 'endpoint'>,
+  { bucket, ...credentials }: Omit<MinioSettings, 'endpoint'>,
   { endpoint, key, seconds, contentType, contentDisposition }: PresignedGet,
 ): Promise<string> {
-  const { protocol, hostname, port } = new URL(endpoint)
-  const client = new Client({
-    endPoint: hostname,
-    ...(port === '' ? {} : { port: Number(port) }),
-    useSSL: protocol === 'https:',
-    accessKey,
-    secretKey,
-    region,
-  })
+  const client = new Client(minioClientOptions({ ...credentials, endpoint }))
   return client.presignedGetObject(bucket, key, seconds, {
     'response-content-type': contentType,
     'response-content-disposition': contentDisposition,
