@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox'
+import { Timestamp } from './identifiers.ts'
 import { ProjectId, TenantId } from './project.ts'
 
 /** What a credential may be used for. Each operation of the API asks for one of these. */
@@ -65,6 +66,19 @@ export const scopesOfRole = {
   operator: [...admin, 'tenants:read', 'tenants:write'],
 } as const satisfies Record<string, readonly Scope[]>
 
+/** Scopes that concern a tenant as a whole, or all of them: a credential of one project has none of these. */
+const beyondProjects: readonly Scope[] = ['projects:write', 'audit:read', 'tenants:read', 'tenants:write']
+
+/** The scopes of a credential: those of its role, fewer where it names some, or where it is for one project. */
+export function scopesOf(
+  role: Role,
+  { scopes: named, oneProject }: { scopes?: readonly Scope[] | undefined; oneProject: boolean },
+): Scope[] {
+  return scopesOfRole[role].filter(
+    (scope) => (named?.includes(scope) ?? true) && !(oneProject && beyondProjects.includes(scope)),
+  )
+}
+
 /** A role: a named set of scopes. */
 export const Role = Type.Enum(['viewer', 'builder', 'admin', 'operator'], {
   description:
@@ -78,7 +92,7 @@ export const Principal = Type.Object(
   {
     subject: Type.String({
       minLength: 1,
-      maxLength: 512,
+      maxLength: 1024,
       description: '`key:<id>` for an API key, `oidc:<issuer>#<sub>` for a bearer token of an issuer.',
     }),
     name: Type.String({
@@ -87,10 +101,30 @@ export const Principal = Type.Object(
     }),
     tenant: TenantId,
     project: ProjectId,
+    everyProject: Type.Optional(
+      Type.Boolean({
+        description: 'Whether the credential is for all projects of the tenant, not for this one alone.',
+      }),
+    ),
     role: Role,
     scopes: Type.Array(Scope, { description: 'Those of the role, or fewer.' }),
+    expiresAt: Type.Optional(Timestamp),
   },
-  { additionalProperties: false },
+  {
+    title: 'Principal',
+    additionalProperties: false,
+    examples: [
+      {
+        subject: 'key:4f1c2ab9d07e6635',
+        name: 'ci',
+        tenant: 'acme',
+        project: 'stores',
+        everyProject: false,
+        role: 'viewer',
+        scopes: [...viewer],
+      },
+    ],
+  },
 )
 
 export type Principal = Static<typeof Principal>
