@@ -25,6 +25,7 @@ export const problems = {
   'fleet-not-found': { status: 404, title: 'There is no such fleet' },
   'site-not-found': { status: 404, title: 'The fleet has no such site' },
   'download-url-not-found': { status: 404, title: 'There is no such signed URL' },
+  'secret-not-found': { status: 404, title: 'There is no such secret' },
   'release-not-found': { status: 404, title: 'There is no such CanvOS release' },
   'method-not-allowed': { status: 405, title: 'The resource does not take this method' },
   'not-acceptable': { status: 406, title: 'None of the accepted media types can be answered' },
@@ -59,7 +60,9 @@ export const problems = {
   'header-fields-too-large': { status: 431, title: 'The header fields are too large' },
   'checksum-mismatch': { status: 460, title: 'The bytes do not have the checksum they were sent with' },
   internal: { status: 500, title: 'The service failed unexpectedly' },
+  'secret-damaged': { status: 500, title: 'What is stored of a secret is damaged' },
   'upstream-unavailable': { status: 503, title: 'A part of the service cannot be reached' },
+  'secrets-unavailable': { status: 503, title: 'The service has no key for secrets' },
   'shutting-down': { status: 503, title: 'The service is shutting down' },
   'quota-exceeded': { status: 507, title: 'The store has no room for the upload' },
 } as const satisfies Record<string, { status: number; title: string }>

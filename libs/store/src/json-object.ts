@@ -20,9 +20,14 @@ export async function writeJsonIfAbsent(store: ObjectStore, key: string, value: 
   return store.putIfAbsent(key, encode(value))
 }
 
+/** An object is not JSON, or does not fit its schema. */
+export class DamagedJson extends Error {
+  override name = 'DamagedJson'
+}
+
 /**
- * Reads a JSON object, undefined where there is none. Throws when what is stored is not JSON or
- * does not fit the schema.
+ * Reads a JSON object, undefined where there is none. Throws `DamagedJson` when what is stored is not JSON
+ * or does not fit the schema.
  */
 export async function readJson<Schema extends TSchema>(
   store: ObjectStore,
@@ -39,6 +44,6 @@ export async function readJson<Schema extends TSchema>(
   try {
     return Value.Parse(schema, JSON.parse(stored))
   } catch (error) {
-    throw new Error(`The object ${key} does not hold what it should.`, { cause: error })
+    throw new DamagedJson(`The object ${key} does not hold what it should.`, { cause: error })
   }
 }
