@@ -5,8 +5,8 @@ import { repositoryDirectory } from './setup/paths.ts'
 import { formatDuration } from './setup/progress.ts'
 
 /**
- * `npm run check`: types, lint, format, the OpenAPI document and the tables of the documentation. Runs all of them, tells every fault,
- * and fails when there is one. Warnings are faults.
+ * `npm run check`: types, lint, format, the OpenAPI document, the tables of the documentation and the packages that the service is made
+ * of. Runs all of them, tells every fault, and fails when there is one. Warnings are faults.
  */
 const checks: readonly { readonly name: string; readonly command: readonly string[] }[] = [
   { name: 'types', command: ['node_modules/typescript/bin/tsc', '--project', '.', '--pretty', 'false'] },
@@ -17,6 +17,7 @@ const checks: readonly { readonly name: string; readonly command: readonly strin
   },
   { name: 'openapi', command: ['openapi/check.ts'] },
   { name: 'documentation', command: ['docs/reference.ts', '--check'] },
+  { name: 'supply chain', command: ['deploy/supply-chain/check.ts'] },
 ]
 
 async function passes({ name, command }: (typeof checks)[number]): Promise<boolean> {

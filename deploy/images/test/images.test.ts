@@ -26,11 +26,36 @@ describe('The images of the services', () => {
     images = stdout.trim().split('\n')
   })
 
-  it('are four', () => {
+  it('are four, and those of Redis and MinIO', () => {
     assert.deepEqual(
       images,
-      Object.keys(required).map((service) => `edgesmith/${service}:test`),
+      [...Object.keys(required), 'redis', 'minio'].map((service) => `edgesmith/${service}:test`),
     )
+  })
+
+  for (const [service, program] of [
+    ['artifact', ['syft', 'version']],
+    ['redis', ['redis-server', '--version']],
+    ['minio', ['--version']],
+  ] as const) {
+    it(`have the program of ${service}`, async () => {
+      const flags = ['--rm', '--read-only', '--cap-drop=ALL', '--network=none']
+      const { stdout } = await execute('docker', ['run', ...flags, `edgesmith/${service}:test`, ...program], {
+        env,
+      })
+      assert.match(stdout, /syft|Redis server v=7|minio version/)
+    })
+  }
+
+  it('are not built on an image that is named by a tag alone', async () => {
+    const failure = await execute(join(import.meta.dirname, '../build.sh'), {
+      env: { ...env, BASE: 'node:24-bookworm' },
+    }).then(
+      () => assert.fail('it was built'),
+      (error: unknown) => error as { code: number; stderr: string },
+    )
+    assert.equal(failure.code, 1)
+    assert.match(failure.stderr, /BASE has to name an image by its digest/)
   })
 
   it('have xorriso where images are composed', async () => {
