@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import { Artifact } from '@edgesmith/contract/artifact'
+import { FleetId } from '@edgesmith/contract/fleet'
 import { ArtifactId, type BuildId, type FileName } from '@edgesmith/contract/identifiers'
 import { Manifest, manifestId, objectManifest } from '@edgesmith/manifest/manifest'
 import { DigestStream, putThrough } from '@edgesmith/store/digest-stream'
@@ -19,7 +20,12 @@ const ArtifactContent = Type.Union([
 
 /** An artifact as it is recorded in the store. */
 export const StoredArtifact = Type.Object(
-  { artifact: Artifact, content: ArtifactContent },
+  {
+    artifact: Artifact,
+    content: ArtifactContent,
+    /** The fleet whose archive has the record of the build. */
+    fleetId: Type.Optional(FleetId),
+  },
   { additionalProperties: false },
 )
 
@@ -74,12 +80,19 @@ export type NewImage = {
   sha256?: string | undefined
   /** A new one when left out. */
   id?: ArtifactId
+  /** The fleet that keeps the record of the build, where that is not kept by itself. */
+  fleetId?: string
 }
 
 /** Records an image whose bytes are in the store already, as the extents of a manifest. */
 export async function recordImage(store: ObjectStore, image: NewImage): Promise<Artifact> {
   const record = describeImage(image)
-  await recordArtifact(store, { artifact: record, content: { kind: 'manifest', manifest: image.manifest } })
+  const { manifest, fleetId } = image
+  await recordArtifact(store, {
+    artifact: record,
+    content: { kind: 'manifest', manifest },
+    ...(fleetId === undefined ? {} : { fleetId }),
+  })
   return record
 }
 

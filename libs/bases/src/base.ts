@@ -1,5 +1,4 @@
-import { ResolvedImage } from '@edgesmith/contract/build'
-import { BuildProof } from '@edgesmith/contract/build'
+import { BuildEngine, BuildProof, ResolvedImage } from '@edgesmith/contract/build'
 import { BuildId, Timestamp } from '@edgesmith/contract/identifiers'
 import { Manifest } from '@edgesmith/manifest/manifest'
 import { UserDataSlot } from '@edgesmith/stamp/slot'
@@ -21,6 +20,7 @@ export const Base = Type.Object(
     }),
     createdAt: Timestamp,
     images: Type.Array(ResolvedImage),
+    engine: Type.Optional(BuildEngine),
     manifest: Manifest,
     userData: Type.Optional(UserDataSlot),
     proof: Type.Array(BuildProof.properties.inputs.items, {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import type { Artifact } from '@edgesmith/contract/artifact'
-import type { Build, BuildProof, BuildRoad, ResolvedImage } from '@edgesmith/contract/build'
+import type { Build, BuildEngine, BuildProof, BuildRoad, ResolvedImage } from '@edgesmith/contract/build'
 import { objectsOf } from '@edgesmith/manifest/manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { allOrFirstFault } from './all-or-first-fault.ts'
@@ -34,6 +34,7 @@ export type Delivery = {
   readonly key: string
   readonly baseBuildId?: string
   readonly images: ResolvedImage[]
+  readonly engine?: BuildEngine
 }
 
 /** What was made, and what the log tells of it. */
@@ -78,6 +79,7 @@ export async function deliver(
       key,
       ...(base.buildId === build.id ? {} : { baseBuildId: base.buildId }),
       images: base.images,
+      ...(base.engine === undefined ? {} : { engine: base.engine }),
     },
     lines: describe(base, equal, userData?.size, road),
   })

@@ -67,7 +67,7 @@ export function advanceBuild(build: Build, progress: BuildProgress): Build {
 }
 
 /** How an ISO was made, and what of. */
-export type Origin = Pick<Build, 'road' | 'key' | 'baseBuildId' | 'images'>
+export type Origin = Pick<Build, 'road' | 'key' | 'baseBuildId' | 'images' | 'engine'>
 
 /** How a build can end: with artifacts, or with the reason why there are none. */
 export type Outcome =

@@ -45,7 +45,21 @@ export async function* readEventsOfArchive(
     yield* readArchivedEvents(store, id)
   } catch (error) {
     if (!(error instanceof NoSuchObject) || fleet === undefined) throw error
-    yield* await findEntry(store, fleet.id, id)
+    yield* (await findEntry(store, fleet.id, id)).events
+  }
+}
+
+/** The record of a build in the archive of its fleet, if it is there. */
+export async function readFleetBuild(
+  store: ObjectStore,
+  fleetId: string,
+  buildId: string,
+): Promise<Build | undefined> {
+  try {
+    return (await findEntry(store, fleetId, buildId)).build
+  } catch (error) {
+    if (error instanceof NoSuchObject) return undefined
+    throw error
   }
 }
 
@@ -53,10 +67,10 @@ async function findEntry(
   store: ObjectStore,
   fleetId: string,
   buildId: string,
-): Promise<readonly IdentifiedEvent[]> {
+): Promise<FleetArchiveEntry> {
   const beginning = `{"id":"${buildId}",`
   for await (const line of splitLines(await store.get(fleetArchiveKey(fleetId)))) {
-    if (line.startsWith(beginning)) return (JSON.parse(line) as FleetArchiveEntry).events
+    if (line.startsWith(beginning)) return JSON.parse(line) as FleetArchiveEntry
   }
   throw new NoSuchObject(fleetArchiveKey(fleetId))
 }

@@ -25,6 +25,20 @@ export const ResolvedImage = Type.Object(
   { title: 'ResolvedImage', additionalProperties: false },
 )
 
+/** What ran Earthly for a build. */
+export const BuildEngine = Type.Object(
+  {
+    repository: Type.String({
+      description: 'The CanvOS repository that the tag was taken from, without credentials.',
+      examples: ['https://github.com/spectrocloud/CanvOS.git'],
+    }),
+    images: Type.Array(Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }), {
+      description: 'Identifiers of the images of the build engine: its client, and its BuildKit daemon.',
+    }),
+  },
+  { title: 'BuildEngine', additionalProperties: false },
+)
+
 /** Why a build ended without success: the codes of a failure's `type`. */
 export const failures = {
   'target-failed': 'A target of the Earthfile failed',
@@ -172,6 +186,7 @@ export const Build = Type.Object(
     images: Type.Optional(
       Type.Array(ResolvedImage, { description: 'The images that the build pulled, as they were resolved.' }),
     ),
+    engine: Type.Optional(BuildEngine),
     fleet: Type.Optional(
       Type.Object(
         { id: Type.String({ format: 'uuid' }), site: Type.String() },
@@ -223,6 +238,7 @@ export const ArtifactList = Type.Object(
 
 export type Build = Static<typeof Build>
 export type BuildRoad = Static<typeof BuildRoad>
+export type BuildEngine = Static<typeof BuildEngine>
 export type ResolvedImage = Static<typeof ResolvedImage>
 export type BuildState = Static<typeof BuildState>
 export type BuildProof = Static<typeof BuildProof>

@@ -10,6 +10,7 @@ import { contentsRoutes } from './routes/contents.ts'
 import { downloadUrlRoutes } from './routes/download-urls.ts'
 import { downloadRoutes } from './routes/downloads.ts'
 import { materializeRoute } from './routes/materialize.ts'
+import { provenanceRoutes } from './routes/provenance.ts'
 import { verifyRoutes } from './routes/verify.ts'
 
 /** Makes the artifact service's app. */
@@ -27,6 +28,7 @@ export async function createArtifactApp(context: ArtifactContext, logger: Fastif
   verifyRoutes(app, context)
   checksumRoute(app, context)
   materializeRoute(app, context)
+  provenanceRoutes(app, context)
   downloadRoutes(app, context)
   return app
 }

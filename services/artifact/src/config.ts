@@ -44,6 +44,15 @@ export const artifactVariables = {
     description:
       'Required. Keys of the signed URLs, each at least 32 characters: the first signs, all are accepted, so that a key can be replaced while its links live.',
   }),
+  PROVENANCE_KEYS: list({
+    default: [],
+    description:
+      'Files of Ed25519 keys in PEM, newest first: the first, a private one, signs provenance; the public halves of all are told. Without any there is no provenance.',
+  }),
+  PROVENANCE_BUILDER_ID: text({
+    default: 'urn:edgesmith:builder',
+    description: 'URI by which provenance names this installation, who vouches for its builds.',
+  }),
   ARTIFACT_CACHE_DIRECTORY: optional(
     text({
       description:
@@ -83,6 +92,9 @@ export type ArtifactConfig = {
   readonly publicUrl: string | undefined
   readonly trustedProxies: readonly string[]
   readonly signingKeys: readonly string[]
+  /** Files of the keys of provenance, newest first. */
+  readonly provenanceKeys: readonly string[]
+  readonly builderId: string
   /** Where bytes of images are kept; not at all when left out. */
   readonly cache?: CacheConfig | undefined
   /** Where clients reach MinIO, when they are to be redirected to it. */
@@ -103,6 +115,7 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
   if (env.SIGNING_KEYS.some((key) => key.length < 32)) {
     faults.push('SIGNING_KEYS has a key of less than 32 characters; make one with `openssl rand -hex 32`')
   }
+  if (!URL.canParse(env.PROVENANCE_BUILDER_ID)) faults.push('PROVENANCE_BUILDER_ID is not a URI')
   faults.push(...trustedProxyFaults(env.TRUSTED_PROXIES))
   if (env.DOWNLOAD_REDIRECT && objectStore.kind !== 'minio') {
     faults.push('DOWNLOAD_REDIRECT needs OBJECT_STORE=minio')
@@ -119,6 +132,8 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     publicUrl: env.ARTIFACT_PUBLIC_URL,
     trustedProxies: env.TRUSTED_PROXIES,
     signingKeys: env.SIGNING_KEYS,
+    provenanceKeys: env.PROVENANCE_KEYS,
+    builderId: env.PROVENANCE_BUILDER_ID,
     // The objects of a directory lie on a disk of this machine already.
     cache:
       cacheDirectory === undefined || objectStore.kind === 'directory'

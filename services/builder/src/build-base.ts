@@ -60,6 +60,7 @@ export async function buildBase(
     buildId: run.build.id,
     createdAt: new Date().toISOString(),
     images,
+    engine: context.engine,
     manifest: made.iso.manifest,
     ...(hasSlot ? { userData: slotted.slot } : {}),
     proof: made.proof.inputs.filter(({ pointer }) => !hasSlot || pointer !== '/inputs/userData'),

@@ -90,6 +90,7 @@ async function composeUnpublished(
       buildId: from.buildId,
       createdAt: new Date().toISOString(),
       images: from.images,
+      ...(from.engine === undefined ? {} : { engine: from.engine }),
       ...laid,
       proof: [...from.proof.filter(({ pointer }) => !isLayerPointer(pointer)), ...proof.inputs],
       unproved: from.unproved,

@@ -121,7 +121,10 @@ async function finish(
   const keys = recipeKeys(recipe, maker)
   const outcomes = new Map<string, Outcome>()
   await forEachAtOnce(sites, atOnce, async ({ site, build, manifest }) => {
-    const image = { id: site.artifactId, buildId: build.id, name: isoFileName(build), manifest }
+    const image = {
+      ...{ id: site.artifactId, buildId: build.id, fleetId: record.id },
+      ...{ name: isoFileName(build), manifest },
+    }
     const iso = await recordImage(store, image)
     outcomes.set(build.id, {
       state: 'succeeded',
@@ -131,6 +134,7 @@ async function finish(
       key: buildKey(keys, withUserData(recipe, record, site, build.arguments), base.images),
       ...(base.buildId === build.id ? {} : { baseBuildId: base.buildId }),
       images: base.images,
+      ...(base.engine === undefined ? {} : { engine: base.engine }),
     })
   })
   if (await isCondemned(store, base.id)) throw new Error(`The base ${base.id} is being removed.`)

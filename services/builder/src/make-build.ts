@@ -30,7 +30,7 @@ export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Pl
       const { made, images } = await runBuild(context, run, {
         take: (output, laid) => publishOutput(store, run.build, output, run.signal, laid),
       })
-      return { ...made, images }
+      return { ...made, images, engine: context.engine }
     }
     case 'build':
       return await runEarthly(context, run, plan.layers)

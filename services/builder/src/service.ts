@@ -68,7 +68,8 @@ export async function startBuilder(
   const digests = stack.use(
     new ImageDigests({ redis, insecureRegistries, ttlSeconds: imageDigestTtlSeconds }),
   )
-  const maker = { engine: await engineIdentity(docker, config), userDataReserveBytes }
+  const engineImages = await findEngineImages(docker, config)
+  const maker = { engine: engineIdentity(engineImages), userDataReserveBytes }
   const context: BuilderContext = {
     config,
     logger,
@@ -82,6 +83,7 @@ export async function startBuilder(
     daemon,
     digests,
     maker,
+    engine: { repository: mirror.repository, images: engineImages },
   }
   const reaped = await reap(docker, { workerId: config.workerId })
   if (reaped.length > 0) logger.warn({ reaped }, 'Removed what an earlier worker of this name left behind.')
@@ -101,12 +103,14 @@ export async function startBuilder(
   return { url, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
-/** Names the images that a build runs in, whatever they are called. @throws EngineError */
-async function engineIdentity(docker: Docker, { engine }: BuilderConfig): Promise<string> {
+/** Identifiers of the images that a build runs in, whatever they are called. @throws EngineError */
+async function findEngineImages(docker: Docker, { engine }: BuilderConfig): Promise<string[]> {
   const images = await Promise.all(
     [engine.image, engine.daemonImage].map((reference) => ensureImage(docker, reference)),
   )
-  return createHash('sha256')
-    .update(images.map(({ id }) => id).join('\n'))
-    .digest('hex')
+  return images.map(({ id }) => id)
+}
+
+function engineIdentity(images: readonly string[]): string {
+  return createHash('sha256').update(images.join('\n')).digest('hex')
 }

@@ -1,0 +1,78 @@
+import { sha256Of } from '@edgesmith/artifacts/digest'
+import { ArtifactId } from '@edgesmith/contract/identifiers'
+import { ProblemError } from '@edgesmith/contract/problem'
+import { Envelope, inTotoMediaType, ProvenanceKeyList } from '@edgesmith/contract/provenance'
+import { signStatement } from '@edgesmith/provenance/envelope'
+import { describeKey } from '@edgesmith/provenance/keys'
+import { provenanceStatement } from '@edgesmith/provenance/statement'
+import type { App } from '@edgesmith/service/app'
+import { requireBearerToken } from '@edgesmith/service/bearer-token'
+import { problemResponses } from '@edgesmith/service/problem-responses'
+import { Type } from 'typebox'
+import { buildOf } from '../build-of.ts'
+import type { ArtifactContext } from '../context.ts'
+import { orNotFound, requireArtifact } from '../find-artifact.ts'
+
+/** `GET /v1/artifacts/{id}/provenance` and `GET /v1/provenance-keys`. */
+export function provenanceRoutes(app: App, context: ArtifactContext): void {
+  const { config, store, images, provenanceKeys } = context
+  const onRequest = requireBearerToken(config.apiTokens)
+
+  app.get(
+    '/v1/artifacts/:id/provenance',
+    {
+      onRequest,
+      schema: {
+        operationId: 'getProvenance',
+        tags: ['artifacts'],
+        summary: 'Tell how an artifact was made, signed',
+        description:
+          'SLSA v1 provenance: an in-toto statement in a DSSE envelope, signed with Ed25519. It is the same whenever it is asked for, until the key changes. It names the SHA-256 of the artifact, which is computed first where it is not known.',
+        params: Type.Object({ id: ArtifactId }),
+        response: {
+          200: { description: 'The envelope.', content: { [inTotoMediaType]: { schema: Envelope } } },
+          ...problemResponses('invalid-parameter', 'artifact-not-found', 'provenance-unavailable'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const stored = await requireArtifact(store, request.params.id)
+      const [key] = provenanceKeys
+      if (key === undefined) {
+        throw new ProblemError(
+          'provenance-unavailable',
+          'The service has no key to sign it with. Make one with `openssl genpkey -algorithm ed25519`, and name its file in PROVENANCE_KEYS.',
+        )
+      }
+      const build = await buildOf(store, stored)
+      if (build?.state !== 'succeeded') {
+        throw new ProblemError(
+          'provenance-unavailable',
+          `The record of the build ${stored.artifact.buildId} is not in the store: the build, or its fleet, has not ended yet.`,
+        )
+      }
+      request.raw.setTimeout(0)
+      const sha256 = await orNotFound(sha256Of(store, stored, images))
+      const { artifact } = stored
+      const statement = provenanceStatement({ artifact, sha256, build, builderId: config.builderId })
+      return reply.type(inTotoMediaType).send(signStatement(statement, key))
+    },
+  )
+
+  app.get(
+    '/v1/provenance-keys',
+    {
+      onRequest,
+      schema: {
+        operationId: 'listProvenanceKeys',
+        tags: ['artifacts'],
+        summary: 'List the keys that provenance is verified with',
+        response: {
+          200: { description: 'The keys.', content: { 'application/json': { schema: ProvenanceKeyList } } },
+          ...problemResponses(),
+        },
+      },
+    },
+    () => ({ items: provenanceKeys.map((key, index) => describeKey(key, index === 0)) }),
+  )
+}
