@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
+import { keepProvenanceKey } from '@edgesmith/standalone-service/kept-key'
 import { keptSecrets } from '@edgesmith/standalone-service/kept-secrets'
 import { startMinio } from '../minio/server.ts'
 import { startServiceProcess, type ServiceProcess } from '../setup/service-process.ts'
@@ -64,6 +65,7 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
     MINIO_SECRET_KEY: minio.secretKey,
     SERVICE_TOKENS: secrets.serviceToken,
     SIGNING_KEYS: secrets.signingKey,
+    PROVENANCE_KEYS: await keepProvenanceKey(directory),
     BUILDER_ID: stackWorkerId(directory),
   }
   const start = async (

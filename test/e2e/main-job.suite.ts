@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 import { after, before, describe, it } from 'node:test'
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildEvent } from '@edgesmith/contract/event'
+import type { ProvenanceKey } from '@edgesmith/contract/provenance'
 import { openDocker } from '@edgesmith/engine/docker'
 import { labelFilter } from '@edgesmith/engine/labels'
 import { checkIso } from '@edgesmith/iso/check'
 import { openFile } from '@edgesmith/iso/file'
 import { openFileReader } from '@edgesmith/iso/random-access'
+import { parseKey } from '@edgesmith/provenance/keys'
+import { verifyProvenance } from '@edgesmith/provenance/verify'
 import { ApiClient, download } from '../../deploy/quickstart/api-client.ts'
 import { fromSetUp } from '../support/environment.ts'
 import { makeInputs, toForm, type Inputs } from './inputs.ts'
@@ -146,6 +152,30 @@ export function describeMainJob(name: string, boots: readonly Boot[], start: () 
         checksum.split(' ')[0],
         build.artifacts.find(({ name }) => name === 'store-0042.iso')?.sha256,
       )
+    })
+
+    it('tells by signed provenance how it was made, which the ISO is verified with', async () => {
+      const artifact = build.artifacts.find(({ name }) => name === 'store-0042.iso')
+      const response = await fetch(`${system.url}/v1/artifacts/${artifact?.id ?? ''}/provenance`)
+      const { items } = (await (await fetch(`${system.url}/v1/provenance-keys`)).json()) as {
+        items: ProvenanceKey[]
+      }
+      const hash = createHash('sha256')
+      await pipeline(createReadStream(iso), hash)
+      const { predicate } = verifyProvenance({
+        ...{ provenance: await response.text(), sha256: hash.digest('hex') },
+        keys: items.map(({ pem }) => parseKey(pem)),
+      })
+      const { resolvedDependencies } = predicate.buildDefinition
+      const digestOf = (wanted: string) => resolvedDependencies.find(({ name }) => name === wanted)?.digest
+      assert.deepEqual(digestOf('canvos'), { gitCommit: build.canvos.commit })
+      const userData = createHash('sha256').update(inputs.userData).digest('hex')
+      assert.deepEqual(digestOf('/inputs/userData'), { sha256: userData })
+      assert.ok((build.images ?? []).length > 0)
+      for (const { reference, digest } of build.images ?? []) {
+        assert.deepEqual(digestOf(reference), { sha256: digest.replace('sha256:', '') })
+      }
+      assert.match(build.engine?.images[0] ?? '', /^sha256:/)
     })
 
     it('has each input inside the ISO, byte for byte', async () => {

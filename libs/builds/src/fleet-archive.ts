@@ -63,11 +63,7 @@ export async function readFleetBuild(
   }
 }
 
-async function findEntry(
-  store: ObjectStore,
-  fleetId: string,
-  buildId: string,
-): Promise<FleetArchiveEntry> {
+async function findEntry(store: ObjectStore, fleetId: string, buildId: string): Promise<FleetArchiveEntry> {
   const beginning = `{"id":"${buildId}",`
   for await (const line of splitLines(await store.get(fleetArchiveKey(fleetId)))) {
     if (line.startsWith(beginning)) return JSON.parse(line) as FleetArchiveEntry

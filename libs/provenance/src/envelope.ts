@@ -18,7 +18,10 @@ export function signStatement(statement: string, { keyId, privateKey }: KeyPair)
 }
 
 /** The statement of an envelope that one of the keys has signed; undefined when none has. */
-export function openEnvelope({ payload, signatures }: Envelope, keys: readonly KeyPair[]): string | undefined {
+export function openEnvelope(
+  { payload, signatures }: Envelope,
+  keys: readonly KeyPair[],
+): string | undefined {
   const bytes = Buffer.from(payload, 'base64')
   const encoded = preAuthenticationEncoding(bytes)
   // The identifier is a hint only: it is not under the signature.

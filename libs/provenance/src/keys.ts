@@ -40,7 +40,9 @@ export function describeKey({ keyId, publicKey }: KeyPair, isCurrent: boolean): 
 }
 
 function keyIdOf(publicKey: KeyObject): string {
-  return createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('hex')
+  return createHash('sha256')
+    .update(publicKey.export({ type: 'spki', format: 'der' }))
+    .digest('hex')
 }
 
 function read(parse: () => KeyObject): KeyObject {

@@ -53,7 +53,8 @@ export type Claim = {
  */
 export function verifyProvenance({ provenance, sha256, keys, builderId }: Claim): Statement {
   const envelope = parseJson(provenance)
-  if (!Value.Check(Envelope, envelope)) throw new NotVerified('It is not an envelope of an in-toto statement.')
+  if (!Value.Check(Envelope, envelope))
+    throw new NotVerified('It is not an envelope of an in-toto statement.')
   const opened = openEnvelope(envelope, keys)
   if (opened === undefined) throw new NotVerified('None of the keys has signed it as it is.')
   const statement = parseJson(opened)

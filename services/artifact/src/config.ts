@@ -81,6 +81,9 @@ export const artifactVariables = {
 /** A part of the service's own disk that keeps bytes of images. */
 export type CacheConfig = { readonly directory: string; readonly maximumBytes: number }
 
+/** Files of the keys of provenance, newest first, and the URI of who vouches for the builds. */
+export type ProvenanceConfig = { readonly keyFiles: readonly string[]; readonly builderId: string }
+
 export type ArtifactConfig = {
   readonly logLevel: string
   readonly host: string
@@ -92,9 +95,8 @@ export type ArtifactConfig = {
   readonly publicUrl: string | undefined
   readonly trustedProxies: readonly string[]
   readonly signingKeys: readonly string[]
-  /** Files of the keys of provenance, newest first. */
-  readonly provenanceKeys: readonly string[]
-  readonly builderId: string
+  /** Who signs provenance; there is none when left out. */
+  readonly provenance?: ProvenanceConfig | undefined
   /** Where bytes of images are kept; not at all when left out. */
   readonly cache?: CacheConfig | undefined
   /** Where clients reach MinIO, when they are to be redirected to it. */
@@ -132,8 +134,10 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     publicUrl: env.ARTIFACT_PUBLIC_URL,
     trustedProxies: env.TRUSTED_PROXIES,
     signingKeys: env.SIGNING_KEYS,
-    provenanceKeys: env.PROVENANCE_KEYS,
-    builderId: env.PROVENANCE_BUILDER_ID,
+    provenance:
+      env.PROVENANCE_KEYS.length === 0
+        ? undefined
+        : { keyFiles: env.PROVENANCE_KEYS, builderId: env.PROVENANCE_BUILDER_ID },
     // The objects of a directory lie on a disk of this machine already.
     cache:
       cacheDirectory === undefined || objectStore.kind === 'directory'

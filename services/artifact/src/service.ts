@@ -5,7 +5,7 @@ import { KeptRanges } from '@edgesmith/store/kept-ranges'
 import { RangeCache } from '@edgesmith/store/range-cache'
 import { createArtifactApp } from './app.ts'
 import type { ArtifactConfig } from './config.ts'
-import { readProvenanceKeys } from './provenance-keys.ts'
+import { openSigner } from './provenance-signer.ts'
 
 /** Ranges of bases' directories, of 64 KiB at the most, that are kept in memory: all ISOs of a base have them. */
 const maximumDirectories = 128
@@ -15,7 +15,7 @@ export async function startArtifact(
   config: ArtifactConfig,
   overrides: { store?: ObjectStore } = {},
 ): Promise<RunningService> {
-  const provenanceKeys = await readProvenanceKeys(config.provenanceKeys)
+  const signer = config.provenance === undefined ? undefined : await openSigner(config.provenance)
   const store = overrides.store ?? (await openStore(config.objectStore))
   const logger = createLogger('artifact', config.logLevel)
   const source =
@@ -30,7 +30,7 @@ export async function startArtifact(
   const images = new KeptRanges(source, { maximum: maximumDirectories })
   let ownUrl = ''
   const app = await createArtifactApp(
-    { config, store, images, provenanceKeys, publicUrl: () => config.publicUrl ?? ownUrl },
+    { config, store, images, signer, publicUrl: () => config.publicUrl ?? ownUrl },
     logger,
   )
   ownUrl = await listen(app, config)

@@ -87,6 +87,7 @@ export class FleetBuilder implements AsyncDisposable {
       ...{ config, redis, repository, events, store: this.#store, notifications: this.#notifications },
       ...{ docker, daemon, digests: this.#digests, maker, logger: fastifyLogger },
       mirror: openMirror({ repository: canvos, directory }),
+      engine: { repository: canvos, images: [] },
     })
     return { [Symbol.asyncDispose]: () => worker.stop() }
   }

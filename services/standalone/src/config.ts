@@ -4,6 +4,7 @@ import * as builder from '@edgesmith/builder-service/config'
 import * as gateway from '@edgesmith/gateway-service/config'
 import { ConfigurationError, readEnvironment, text } from '@edgesmith/service/environment'
 import * as validation from '@edgesmith/validation-service/config'
+import { keepProvenanceKey } from './kept-key.ts'
 import { keptSecrets } from './kept-secrets.ts'
 
 /** The environment variables of standalone; besides these it takes all of the four services. */
@@ -38,6 +39,7 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     OBJECT_DIRECTORY: join(dataDirectory, 'objects'),
     CANVOS_MIRROR_DIRECTORY: join(dataDirectory, 'canvos.git'),
     SIGNING_KEYS: signingKey,
+    PROVENANCE_KEYS: await keepProvenanceKey(dataDirectory),
     // The gateway, which tells whom it downloads for.
     TRUSTED_PROXIES: '127.0.0.1',
     ...source,

@@ -1,6 +1,5 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { keepFile } from './kept-file.ts'
 
 /** A file of secrets is not what `keptSecrets` writes; the message says what to do. */
 export class SecretsFileError extends Error {
@@ -16,18 +15,8 @@ export async function keptSecrets<const Name extends string>(
   file: string,
   names: readonly Name[],
 ): Promise<Record<Name, string>> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const fresh = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('hex')]))
-  const draft = `${file}.${randomUUID()}`
-  await writeFile(draft, `${JSON.stringify(fresh, null, 2)}\n`, { mode: 0o600, flag: 'wx' })
-  try {
-    await link(draft, file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    await rm(draft)
-  }
-  const kept: unknown = JSON.parse(await readFile(file, 'utf8'))
+  const kept: unknown = JSON.parse(await keepFile(file, `${JSON.stringify(fresh, null, 2)}\n`))
   if (!hasAll(kept, names)) {
     throw new SecretsFileError(
       `${file} lacks one of ${names.join(', ')}. Remove the file to have it made again.`,

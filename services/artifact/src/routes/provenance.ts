@@ -15,7 +15,7 @@ import { orNotFound, requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}/provenance` and `GET /v1/provenance-keys`. */
 export function provenanceRoutes(app: App, context: ArtifactContext): void {
-  const { config, store, images, provenanceKeys } = context
+  const { config, store, images, signer } = context
   const onRequest = requireBearerToken(config.apiTokens)
 
   app.get(
@@ -37,8 +37,7 @@ export function provenanceRoutes(app: App, context: ArtifactContext): void {
     },
     async (request, reply) => {
       const stored = await requireArtifact(store, request.params.id)
-      const [key] = provenanceKeys
-      if (key === undefined) {
+      if (signer === undefined) {
         throw new ProblemError(
           'provenance-unavailable',
           'The service has no key to sign it with. Make one with `openssl genpkey -algorithm ed25519`, and name its file in PROVENANCE_KEYS.',
@@ -54,8 +53,8 @@ export function provenanceRoutes(app: App, context: ArtifactContext): void {
       request.raw.setTimeout(0)
       const sha256 = await orNotFound(sha256Of(store, stored, images))
       const { artifact } = stored
-      const statement = provenanceStatement({ artifact, sha256, build, builderId: config.builderId })
-      return reply.type(inTotoMediaType).send(signStatement(statement, key))
+      const statement = provenanceStatement({ artifact, sha256, build, builderId: signer.builderId })
+      return reply.type(inTotoMediaType).send(signStatement(statement, signer.key))
     },
   )
 
@@ -73,6 +72,6 @@ export function provenanceRoutes(app: App, context: ArtifactContext): void {
         },
       },
     },
-    () => ({ items: provenanceKeys.map((key, index) => describeKey(key, index === 0)) }),
+    () => ({ items: signer?.keys.map((key) => describeKey(key, key === signer.key)) ?? [] }),
   )
 }

@@ -6,11 +6,11 @@ import type { App } from '@edgesmith/service/app'
 import type { GatewayContext } from '../context.ts'
 
 /**
- * Passes `/v1/artifacts` and `/v1/downloads` on to the artifact service, so that a client needs to
+ * Passes `/v1/artifacts`, `/v1/downloads` and `/v1/provenance-keys` on to the artifact service, so that a client needs to
  * know the gateway only. Signed URLs lead to the artifact service itself.
  */
 export async function artifactProxy(app: App, { config }: GatewayContext): Promise<void> {
-  for (const prefix of ['/v1/artifacts', '/v1/downloads']) {
+  for (const prefix of ['/v1/artifacts', '/v1/downloads', '/v1/provenance-keys']) {
     await app.register(httpProxy, {
       upstream: config.artifactUrl,
       prefix,
