@@ -10,8 +10,10 @@ const evidence = {
   'docker-cli': 'docker',
   'docker-registry': 'docker-registry',
   'docker.io': 'dockerd',
+  dosfstools: '/usr/sbin/mkfs.vfat',
   git: 'git',
   'golang-go': 'go',
+  'grub-pc-bin': '/usr/lib/grub/i386-pc/boot_hybrid.img',
   mmdebstrap: 'mmdebstrap',
   nginx: 'nginx',
   openssl: 'openssl',
@@ -32,7 +34,7 @@ export const neededBy = {
   fixture: ['curl', 'docker-registry', 'mmdebstrap', 'xorriso'],
   minio: ['golang-go'],
   boot: ['ovmf', 'qemu-system-x86'],
-  testFiles: ['openssl', 'squashfs-tools', 'zstd'],
+  testFiles: ['dosfstools', 'grub-pc-bin', 'openssl', 'squashfs-tools', 'xorriso', 'zstd'],
   downloadBenchmark: ['curl', 'nginx'],
 } as const satisfies Record<string, readonly DebianPackage[]>
 
