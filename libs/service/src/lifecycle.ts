@@ -1,3 +1,5 @@
+import type { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
+import { withoutCredentials } from '@edgesmith/redaction/credential-patterns'
 import type { FastifyRequest } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { App } from './app.ts'
@@ -6,13 +8,30 @@ import { ConfigurationError } from './environment.ts'
 /** A service that runs until it is disposed of. */
 export type RunningService = AsyncDisposable & { readonly url: string }
 
-/** Makes the logger of a service: JSON lines on standard output; signatures of URLs are left out. */
-export function createLogger(name: string, level: string, destination?: DestinationStream): Logger {
-  return pino({ name, level, serializers: { req: describeRequest } }, destination ?? pino.destination(1))
+/**
+ * Makes the logger of a service: JSON lines on standard output. Whatever wrote it into a line, nothing that looks
+ * like a credential is left of it, and no secret that `redactors` know at that moment.
+ */
+export function createLogger(
+  name: string,
+  level: string,
+  { destination = pino.destination(1), redactors }: LoggerOptions = {},
+): Logger {
+  const redacting = {
+    write: (line: string) => {
+      destination.write(withoutCredentials(redactors?.redact(line) ?? line))
+    },
+  }
+  return pino({ name, level, serializers: { req: describeRequest } }, redacting)
+}
+
+export type LoggerOptions = {
+  readonly destination?: DestinationStream
+  readonly redactors?: ActiveRedactors
 }
 
 function describeRequest({ method, url, ip }: FastifyRequest): Record<string, string> {
-  return { method, url: url.replace(/([?&]signature=)[^&]*/, '$1…'), remoteAddress: ip }
+  return { method, url, remoteAddress: ip }
 }
 
 /** Listens on an address; answers the URL under which the app is reached. */
@@ -50,7 +69,7 @@ export async function runUntilSignal(
     process.stderr.write(
       error instanceof ConfigurationError
         ? `${error.message}\n`
-        : `${String(error instanceof Error ? error.stack : error)}\n`,
+        : `${withoutCredentials(String(error instanceof Error ? error.stack : error))}\n`,
     )
     process.exitCode = error instanceof ConfigurationError ? 78 : 1
   }

@@ -9,6 +9,8 @@ import { Type } from 'typebox'
 import { createApp } from '../src/app.ts'
 import { requireBearerToken } from '../src/bearer-token.ts'
 import { createLogger } from '../src/lifecycle.ts'
+import { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
+import { Redactor } from '@edgesmith/redaction/redactor'
 
 const Body = Type.Object(
   {
@@ -175,7 +177,7 @@ describe('createApp', () => {
 
   it('logs each request in one line, without the signature of its URL', async () => {
     const lines: string[] = []
-    const logger = createLogger('test', 'info', { write: (line) => lines.push(line) })
+    const logger = createLogger('test', 'info', { destination: { write: (line) => lines.push(line) } })
     await using app = createApp({ logger, dependencies: [] })
     app.get('/download', () => 'bytes')
     await app.inject('/download?expires=7&signature=a-secret&x=1')
@@ -183,9 +185,36 @@ describe('createApp', () => {
     const logged = lines.map((line) => JSON.parse(line) as Line)
     assert.deepEqual(
       logged.map(({ req, res }) => [req.method, req.url, res.statusCode]),
-      [['GET', '/download?expires=7&signature=…&x=1', 200]],
+      [['GET', '/download?expires=7&signature=***&x=1', 200]],
     )
     assert.ok((logged[0]?.responseTime ?? -1) >= 0)
     assert.doesNotMatch(lines.join(''), /a-secret/)
+  })
+
+  it('leaves credentials out of its log, wherever in a line they are', async () => {
+    const lines: string[] = []
+    const redactors = new ActiveRedactors()
+    const logger = createLogger('test', 'debug', {
+      destination: { write: (line) => lines.push(line) },
+      redactors,
+    })
+    await using app = createApp({ logger, dependencies: [] })
+    app.get('/fails', (request) => {
+      request.log.warn({ headers: request.headers }, `asked by ${request.headers.authorization ?? ''}`)
+      throw new Error('redis://:canary-url@redis:6379 does not answer', {
+        cause: new Error('esk_1_canary-cause-key'),
+      })
+    })
+    const active = redactors.use(new Redactor(['canary-active']))
+    await app.inject({
+      url: '/fails?signature=canary-signature&q=canary-active',
+      headers: { authorization: 'Bearer esk_01abc_canary-header-key', 'x-api-key': 'canary-api-key' },
+    })
+    await app.inject('/nowhere?signature=canary-signature')
+    assert.match(lines.join(''), /esk_01abc_\*\*\*|authorization":"\*\*\*"/)
+    assert.doesNotMatch(lines.join(''), /canary/)
+    active[Symbol.dispose]()
+    logger.info('canary-active')
+    assert.match(lines.at(-1) ?? '', /canary-active/)
   })
 })
