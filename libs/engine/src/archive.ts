@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import type Docker from 'dockerode'
 import { viaDocker } from './docker.ts'
 import { extract, pack, type Extract, type Header, type Pack } from 'tar-stream'
@@ -65,6 +65,22 @@ export async function putEntries(
   await put
 }
 
+/** Writes entries as an archive into a stream, and ends it; none of them may be a stream. */
+export async function writeArchive(
+  stream: Writable,
+  owner: FileOwner,
+  entries: Iterable<ArchiveEntry>,
+): Promise<void> {
+  const archive = pack()
+  const written = writeEntries(archive, owner, entries)
+  const chunks: AsyncIterable<Buffer> = Readable.from(archive)
+  for await (const chunk of chunks) {
+    if (!stream.write(chunk)) await awaitRoom(stream)
+  }
+  stream.end()
+  await written
+}
+
 async function writeEntries(
   archive: Pack,
   owner: FileOwner,
@@ -125,7 +141,7 @@ async function pump(source: Readable, sink: Sink, signal?: AbortSignal): Promise
 }
 
 /** Waits until a stream takes more, or is destroyed. */
-async function awaitRoom(stream: Sink | Extract): Promise<void> {
+async function awaitRoom(stream: Sink | Extract | Writable): Promise<void> {
   const settled = new AbortController()
   const { signal } = settled
   try {

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type Docker from 'dockerode'
-import { putEntries, takeEntries, type ArchiveEntry, type FileOwner, type TakenEntry } from './archive.ts'
+import {
+  putEntries,
+  takeEntries,
+  writeArchive,
+  type ArchiveEntry,
+  type FileOwner,
+  type TakenEntry,
+} from './archive.ts'
 import type { DaemonEndpoint } from './buildkit-daemon.ts'
 import { unlessStatus, viaDocker } from './docker.ts'
 import { ensureImage, type EngineImage } from './image.ts'
@@ -25,6 +32,8 @@ export type ClientOptions = {
   readonly daemon: DaemonEndpoint
   readonly limits: ClientLimits
   readonly user: FileOwner
+  /** What Earthly is handed besides the workspace; nothing when left out. */
+  readonly secrets?: ClientSecrets | undefined
   /** The flags and the target of each run of Earthly; one starts when the one before has succeeded. */
   readonly runs: readonly (readonly string[])[]
   /** How long the certificate of the client is valid, in milliseconds. */
@@ -41,6 +50,21 @@ export const workspaceDirectory = `${volumeDirectory}/workspace`
 
 /** Images call the program `earthly` or, newer ones, `earth`. */
 const findEarthly = 'earthly=$(command -v earthly || command -v earth)'
+
+/** In memory: a file system of the container's own, which is gone with it. */
+const secretsDirectory = '/run/edgesmith'
+const secretsBytes = 4 * 1024 ** 2
+
+/** What the client alone gets to see: it is in no command line, environment or volume of its container. */
+export type ClientSecrets = {
+  /** Values by the names that Earthfiles have for them (`RUN --secret NAME`). */
+  readonly earthly: ReadonlyMap<string, string>
+  /** Docker's `config.json`, with credentials of registries. */
+  readonly dockerConfig?: string | undefined
+}
+
+/** Takes what is sent to the container's standard input before anything else runs. */
+const takeSecrets = `tar -x -f - -C ${secretsDirectory}`
 
 const clientDirectory = `${volumeDirectory}/client`
 
@@ -62,11 +86,17 @@ export class ClientContainer implements AsyncDisposable {
   readonly container: Docker.Container
   readonly #volume: Docker.Volume
   readonly #user: FileOwner
+  readonly #secrets: ClientSecrets | undefined
 
-  private constructor(container: Docker.Container, volume: Docker.Volume, user: FileOwner) {
+  private constructor(
+    container: Docker.Container,
+    volume: Docker.Volume,
+    { user, secrets }: Pick<ClientOptions, 'user' | 'secrets'>,
+  ) {
     this.container = container
     this.#volume = volume
     this.#user = user
+    this.#secrets = secrets
   }
 
   /** Makes the volume and the container; it is not started yet. */
@@ -82,7 +112,7 @@ export class ClientContainer implements AsyncDisposable {
     const volume = docker.getVolume(name)
     try {
       const container = await docker.createContainer(containerOptions(options, engine, name))
-      const client = new ClientContainer(container, volume, user)
+      const client = new ClientContainer(container, volume, options)
       try {
         const { certificate, key } = await daemon.issue(`build-${buildId}`, lifetimeMs)
         await putEntries(container, volumeDirectory, user, [
@@ -120,9 +150,25 @@ export class ClientContainer implements AsyncDisposable {
     return takeEntries(this.container, `${workspaceDirectory}/${path}`)
   }
 
-  /** Attaches to standard output and standard error; to be called before the container starts. */
-  async attach(): Promise<Readable> {
-    return (await this.container.attach({ stream: true, stdout: true, stderr: true })) as unknown as Readable
+  /** Attaches to standard output and standard error, and to standard input where secrets are waited for. */
+  async #attach(): Promise<Duplex> {
+    const stdin = this.#secrets !== undefined
+    const streams = { stream: true, stdin, stdout: true, stderr: true }
+    return (await this.container.attach({ ...streams, hijack: stdin })) as Duplex
+  }
+
+  /** Starts the container and hands it the secrets; answers what it prints. */
+  async start(): Promise<Readable> {
+    const attached = await this.#attach()
+    try {
+      await this.container.start()
+      if (this.#secrets === undefined) return attached
+      await writeArchive(attached, this.#user, secretEntries(this.#secrets))
+      return attached
+    } catch (error) {
+      attached.destroy()
+      throw error
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -136,7 +182,7 @@ function containerOptions(
   engine: EngineImage,
   volume: string,
 ): Docker.ContainerCreateOptions {
-  const { workerId, buildId, daemon, limits, user } = options
+  const { workerId, buildId, daemon, limits, user, secrets } = options
   const owner = `uid=${user.uid},gid=${user.gid}`
   const temporary = `rw,nosuid,nodev,size=${temporaryBytes},mode=1777`
   return {
@@ -145,10 +191,15 @@ function containerOptions(
     Labels: labelsOf({ workerId, buildId }, 'client'),
     User: `${user.uid}:${user.gid}`,
     WorkingDir: workspaceDirectory,
-    Entrypoint: ['/bin/sh', '-c', toScript(options.runs), 'sh'],
+    Entrypoint: ['/bin/sh', '-c', toScript(options), 'sh'],
     // `--strict` refuses LOCALLY: nothing of an Earthfile runs in this container.
-    Cmd: ['--config', `${clientDirectory}/config.yml`, '--buildkit-host', daemon.address, '--strict'],
+    Cmd: [
+      ...['--config', `${clientDirectory}/config.yml`, '--buildkit-host', daemon.address, '--strict'],
+      ...secretFlags(secrets),
+    ],
+    ...(secrets === undefined ? {} : { OpenStdin: true, StdinOnce: true, AttachStdin: true }),
     Env: [
+      ...(secrets?.dockerConfig === undefined ? [] : [`DOCKER_CONFIG=${secretsDirectory}/docker`]),
       `HOME=${homeDirectory}`,
       'NO_COLOR=1',
       'TERM=dumb',
@@ -168,6 +219,9 @@ function containerOptions(
       Tmpfs: {
         ...Object.fromEntries(engine.volumes.map((directory) => [directory, temporary])),
         '/tmp': temporary,
+        ...(secrets === undefined
+          ? {}
+          : { [secretsDirectory]: `rw,noexec,nosuid,nodev,size=${secretsBytes},mode=0700,${owner}` }),
         [homeDirectory]: `rw,nosuid,nodev,size=${homeBytes},mode=0700,${owner}`,
       },
       Mounts: [{ Type: 'volume', Source: volume, Target: volumeDirectory }],
@@ -186,8 +240,34 @@ function containerOptions(
 const plainWord = /^[A-Za-z0-9+=./_-]+$/
 
 /** A shell script of the runs. @throws RangeError when a word is more than letters, digits and `+=./_-` */
-function toScript(runs: readonly (readonly string[])[]): string {
+function toScript({ runs, secrets }: Pick<ClientOptions, 'runs' | 'secrets'>): string {
   const odd = runs.flat().find((word) => !plainWord.test(word))
   if (odd !== undefined) throw new RangeError(`${JSON.stringify(odd)} is not a plain word.`)
-  return [findEarthly, ...runs.map((words) => `"$earthly" "$@" ${words.join(' ')}`)].join(' && ')
+  return [
+    ...(secrets === undefined ? [] : [takeSecrets]),
+    findEarthly,
+    ...runs.map((words) => `"$earthly" "$@" ${words.join(' ')}`),
+  ].join(' && ')
+}
+
+/** The names of the secrets and the files that hold them. */
+function secretFlags(secrets: ClientSecrets | undefined): string[] {
+  return [...(secrets?.earthly.keys() ?? [])].flatMap((name, index) => [
+    '--secret-file',
+    `${name}=${secretsDirectory}/earthly/${index}`,
+  ])
+}
+
+function secretEntries({ earthly, dockerConfig }: ClientSecrets): ArchiveEntry[] {
+  const file = (path: string, body: string) => ({ type: 'file', path, mode: 0o600, body }) as const
+  return [
+    { type: 'directory', path: 'earthly', mode: 0o700 },
+    ...[...earthly.values()].map((value, index) => file(`earthly/${index}`, value)),
+    ...(dockerConfig === undefined
+      ? []
+      : [
+          { type: 'directory', path: 'docker', mode: 0o700 } as const,
+          file('docker/config.json', dockerConfig),
+        ]),
+  ]
 }

@@ -1,6 +1,7 @@
 import { StringDecoder } from 'node:string_decoder'
 import { stripVTControlCharacters } from 'node:util'
 import type { BuildProgress } from '@edgesmith/contract/build'
+import { Redactor, type ConsecutiveRedactor } from '@edgesmith/redaction/redactor'
 
 /** One line that Earthly printed, as a person reads it, and the target it belongs to. */
 export type OutputLine = { readonly line: string; readonly target?: string }
@@ -45,6 +46,9 @@ const commandText = /^--> (?!Load metadata )/
  * lines without terminal control, where the build is, and which target failed.
  */
 export class EarthlyOutput {
+  readonly #redactor: Redactor
+  /** By what the lines begin with: targets print at the same time. */
+  readonly #redactors = new Map<string, ConsecutiveRedactor>()
   readonly #decoder = new StringDecoder('utf8')
   readonly #targets = new Set<string>()
   readonly #images = new Set<string>()
@@ -57,6 +61,11 @@ export class EarthlyOutput {
   #cachedSteps = 0
   #failingTarget: string | undefined
   #dockerfileTarget: string | undefined
+
+  /** @param redactor masks what is told of the output: in lines, and in the tail */
+  constructor(redactor = new Redactor()) {
+    this.#redactor = redactor
+  }
 
   /** Takes the next bytes; answers the lines that they complete. */
   push(chunk: Uint8Array): OutputLine[] {
@@ -134,31 +143,42 @@ export class EarthlyOutput {
 
   #complete(): OutputLine {
     const omission = this.#omitted === 0 ? '' : `… [${this.#omitted} characters left out]`
-    const line =
-      stripVTControlCharacters(this.#partial)
-        .replaceAll(/[^\P{Cc}\t]/gu, '')
-        .toWellFormed() + omission
+    const line = stripVTControlCharacters(this.#partial)
+      .replaceAll(/[^\P{Cc}\t]/gu, '')
+      .toWellFormed()
     this.#partial = ''
     this.#omitted = 0
     this.#afterReturn = false
-    return this.#interpret(line)
+    return this.#interpret(line, omission)
   }
 
-  #interpret(text: string): OutputLine {
+  #interpret(text: string, omission: string): OutputLine {
     const groups = prefixed.exec(text)?.groups
-    const line = groups === undefined ? text.trimEnd() : text.trim()
-    const content = groups?.['text'] ?? line
+    const content = groups?.['text'] ?? text
+    const head = text.slice(0, text.length - content.length)
+    const told = `${this.#redactor.redact(head)}${this.#redact(groups?.['prefix'] ?? '', content)}${omission}`
+    const line = groups === undefined ? told.trimEnd() : told.trim()
     this.#keep(line, content)
     const image = imageText.exec(content)?.groups?.['reference']
     if (image !== undefined && this.#images.size < maxImages) this.#images.add(image)
     const target = this.#targetOf(groups?.['prefix'] ?? '')
     const hasFailed = groups?.['flags']?.includes('*failed*') === true
-    this.#failingTarget ??= hasFailed ? target : errorOrigin.exec(line)?.groups?.['target']
+    this.#failingTarget ??= hasFailed ? target : errorOrigin.exec(text.trim())?.groups?.['target']
     if (target === undefined) return { line }
     if (content === '--> FROM DOCKERFILE') this.#dockerfileTarget = target
     // What follows a failure repeats it, or is dragged along.
     if (this.#failingTarget === undefined) this.#advance(target, content, groups?.['cached'] !== undefined)
     return { line, target }
+  }
+
+  /** Masks the content of a line, with regard to the lines before that begin alike. */
+  #redact(prefix: string, content: string): string {
+    let redactor = this.#redactors.get(prefix)
+    if (redactor === undefined) {
+      redactor = this.#redactor.consecutive()
+      if (this.#redactors.size < maxTargets) this.#redactors.set(prefix, redactor)
+    }
+    return redactor.redact(content)
   }
 
   #keep(line: string, content: string): void {

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { ClientContainer } from './client-container.ts'
 import { unlessStatus } from './docker.ts'
 import { EngineError } from './engine-error.ts'
@@ -25,10 +26,10 @@ export async function runEarthly(
 ): Promise<EarthlyExit> {
   const { container } = client
   signal.throwIfAborted()
-  const output = await client.attach()
   const stopped = new AbortController()
+  let output: Readable | undefined
   try {
-    await container.start()
+    output = await client.start()
     const taken = takeOutput(readOutput(output), async (chunk) => {
       try {
         await onOutput(chunk)
@@ -59,7 +60,7 @@ export async function runEarthly(
     )
   } finally {
     stopped.abort()
-    output.destroy()
+    output?.destroy()
   }
 }
 

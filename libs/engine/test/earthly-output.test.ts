@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { EarthlyOutput, type OutputLine } from '@edgesmith/engine/earthly-output'
+import { Redactor } from '@edgesmith/redaction/redactor'
 
 /** What Earthly 0.8.16 printed. */
 function captured(name: string): Promise<Buffer> {
@@ -143,6 +144,44 @@ describe('EarthlyOutput', () => {
     assert.deepEqual(
       output.tail.map((text) => text.length),
       ['+base *failed* | a=b is not the cause'.length, 501],
+    )
+  })
+
+  it('masks secrets in lines and in the last lines, however the output is cut', () => {
+    const secret = 'canary-0123456789-abcdefghij'
+    const bytes = Buffer.from(
+      [
+        `+iso *failed* | HTTPS_PROXY=http://user:${secret}@proxy ISO_NAME=x`,
+        `+iso | the token is ${secret}.`,
+        `+iso | ${secret.slice(0, 8)}\u001b[31m${secret.slice(8)}\u001b[0m in colour`,
+        `+iso | ${'x'.repeat(480)}${secret}`,
+        `+iso | ${'x'.repeat(8192 - 7 - 12)}${secret}`,
+        '',
+      ].join('\n'),
+    )
+    for (const size of [1, 3, 64, bytes.length]) {
+      const output = new EarthlyOutput(new Redactor([secret]))
+      const lines: OutputLine[] = []
+      for (let start = 0; start < bytes.length; start += size)
+        lines.push(...output.push(bytes.subarray(start, start + size)))
+      assert.equal(lines.length, 5)
+      assert.equal(lines[1]?.line, '+iso | the token is ***.')
+      assert.equal(lines[2]?.line, '+iso | *** in colour')
+      assert.match(lines[4]?.line ?? '', /x\*\*\*… \[\d+ characters left out\]$/)
+      assert.doesNotMatch(JSON.stringify([lines, output.tail]), /canary/)
+    }
+  })
+
+  it('masks a secret that goes on in the next line of the same target, with lines of others in between', () => {
+    const output = new EarthlyOutput(new Redactor(['canary-0123456789-abcdefghij']))
+    const lines = output.push(
+      Buffer.from(
+        '  +iso | one canary-0123\n +base | two\n  +iso | 456789-abcdefghij three\n +base | 456789-abcd\n',
+      ),
+    )
+    assert.deepEqual(
+      lines.map(({ line: text }) => text),
+      ['+iso | one ***', '+base | two', '+iso | *** three', '+base | 456789-abcd'],
     )
   })
 })
