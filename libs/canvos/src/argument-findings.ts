@@ -1,6 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { BuildTarget, InputRole } from '@edgesmith/contract/build-spec'
 import type { Diagnostic, Severity } from '@edgesmith/contract/diagnostic'
+import { maskedArgument } from '@edgesmith/redaction/masked-argument'
 import { unwritable } from './arg-file.ts'
 import type { ParsedArgFile } from './arg-file.ts'
 import { argumentCatalogue, findArgument } from './argument-catalogue.ts'
@@ -83,12 +84,14 @@ export function findingsOf(
   }
   const wrong = misfit(definition.type, value)
   if (wrong !== undefined)
-    return [error('arguments.invalid-value', `${name} cannot be “${shortened(value)}”. ${wrong}`)]
+    return [error('arguments.invalid-value', `${name} cannot be “${shown(name, value)}”. ${wrong}`)]
   return [...remarks(definition, value, given)]
 }
 
-function shortened(value: string): string {
-  return value.length > 80 ? `${value.slice(0, 80)}…` : value
+/** A value as a message tells it: short, and without credentials. */
+function shown(name: string, value: string): string {
+  const masked = maskedArgument(name, value)
+  return masked.length > 80 ? `${masked.slice(0, 80)}…` : masked
 }
 
 function unknownArgument(name: string, { tag, declared }: ArgumentsToValidate): Finding {
@@ -118,7 +121,7 @@ function fileArgument(
       {
         severity: 'info',
         code: 'arguments.set-by-service',
-        message: `${definition.name} is set by the service, to the place of the file sent as ${fieldOf[sent.role] ?? sent.role}; “${shortened(value)}” is not used.`,
+        message: `${definition.name} is set by the service, to the place of the file sent as ${fieldOf[sent.role] ?? sent.role}; “${shown(definition.name, value)}” is not used.`,
       },
     ]
   }
@@ -128,14 +131,14 @@ function fileArgument(
       {
         severity: 'warning',
         code: 'arguments.file-not-sent',
-        message: `${definition.name} names the file “${shortened(value)}”, as CanvOS does by itself, and the build does not have it. Send the file as the input ${field} if it is to be in the image.`,
+        message: `${definition.name} names the file “${shown(definition.name, value)}”, as CanvOS does by itself, and the build does not have it. Send the file as the input ${field} if it is to be in the image.`,
       },
     ]
   }
   return [
     error(
       'arguments.file-not-sent',
-      `${definition.name} names the file “${shortened(value)}”, which the build does not have. Send the file as the input ${field}, or remove the argument.`,
+      `${definition.name} names the file “${shown(definition.name, value)}”, which the build does not have. Send the file as the input ${field}, or remove the argument.`,
     ),
   ]
 }
@@ -175,9 +178,11 @@ function* remarks(
 ): Generator<Finding> {
   const { name, deprecated, onlyWith, otherTarget } = definition
   const deprecation = deprecated ?? definition.deprecatedValues?.[value]
-  if (deprecation !== undefined) yield warning('arguments.deprecated', `${name}=${value}: ${deprecation}`)
+  if (deprecation !== undefined)
+    yield warning('arguments.deprecated', `${name}=${shown(name, value)}: ${deprecation}`)
   const preview = definition.previewValues?.[value]
-  if (preview !== undefined) yield warning('arguments.tech-preview', `${name}=${value}: ${preview}`)
+  if (preview !== undefined)
+    yield warning('arguments.tech-preview', `${name}=${shown(name, value)}: ${preview}`)
   if (otherTarget !== undefined) {
     yield {
       severity: 'info',

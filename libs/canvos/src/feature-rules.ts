@@ -144,22 +144,21 @@ export const featureRules: readonly ArgumentRule[] = [
       if (declares === undefined && !isSecretTag(tag)) return undefined
       return {
         about: 'UBUNTU_PRO_KEY',
-        message: `CanvOS ${tag} takes the Ubuntu Pro token as a build secret only; as an argument it would leak into images and logs. Remove it, and replace the token if others could read it.`,
+        message: `CanvOS ${tag} takes the Ubuntu Pro token as a build secret only; as an argument it would leak into images and logs. Store it with PUT /v1/secrets, name that secret in secrets.ubuntuPro of the spec, remove the argument, and replace the token if others could read it.`,
       }
     },
   },
   {
     code: 'arguments.ubuntu-pro-key-leak',
-    severity: 'warning',
-    rule: 'Before v4.10.0, UBUNTU_PRO_KEY is an ordinary argument and stays readable.',
+    severity: 'error',
+    rule: 'Before v4.10.0, UBUNTU_PRO_KEY is an ordinary argument that stays readable: it is refused.',
     source: 'CanvOS .arg.template (v4.10.0, on the tags before)',
     check: ({ isGiven, value, declares, tag }) => {
       if (!isGiven('UBUNTU_PRO_KEY') || value('UBUNTU_PRO_KEY') === '') return undefined
       if (!(declares?.('UBUNTU_PRO_KEY') ?? !isSecretTag(tag))) return undefined
       return {
         about: 'UBUNTU_PRO_KEY',
-        message:
-          'The token stays readable in the build’s record, its cache and its images’ history. Use a token made for this build and revoke it afterwards, or a tag from v4.10.0 on.',
+        message: `CanvOS ${tag} takes the Ubuntu Pro token as a plain argument: it would stay readable in the log, in the cache and in the history of images. Remove it, and build a tag from v4.10.0 on, which takes it as a secret (secrets.ubuntuPro of the spec).`,
       }
     },
   },
@@ -173,7 +172,20 @@ export const featureRules: readonly ArgumentRule[] = [
         ? {
             about: 'UBUNTU_PRO_ATTACH',
             message:
-              'The build would stop for want of the secret UBUNTU_PRO_KEY, which this service does not hold. Set UBUNTU_PRO_ATTACH to false, and name a BASE_IMAGE that was built with Ubuntu Pro.',
+              'The build would stop for want of the secret UBUNTU_PRO_KEY. Store the token with PUT /v1/secrets, and name that secret in secrets.ubuntuPro of the spec; or set UBUNTU_PRO_ATTACH to false.',
+          }
+        : undefined,
+  },
+  {
+    code: 'arguments.ubuntu-pro-unused',
+    severity: 'warning',
+    rule: 'The secret UBUNTU_PRO_KEY is used with UBUNTU_PRO_ATTACH alone.',
+    source: 'CanvOS Earthfile (RUN --secret UBUNTU_PRO_KEY)',
+    check: (context) =>
+      context.secrets.includes('UBUNTU_PRO_KEY') && context.value('UBUNTU_PRO_ATTACH') === 'false'
+        ? {
+            about: 'UBUNTU_PRO_ATTACH',
+            message: `The spec names an Ubuntu Pro token, which CanvOS ${context.tag} uses with UBUNTU_PRO_ATTACH=true alone, and that from v4.10.0 on. Set it, or leave the secret out.`,
           }
         : undefined,
   },

@@ -10,6 +10,8 @@ export type ArgCase = {
   tag?: Tag
   target?: BuildTarget
   sent?: InputRole[]
+  /** Names of the build secrets. */
+  secrets?: string[]
   expect: string[]
 }
 
@@ -502,7 +504,7 @@ export const meaningCases: ArgCase[] = [
   {
     title: 'an Ubuntu Pro token on an old tag',
     text: 'UBUNTU_PRO_KEY=C1',
-    expect: ['warning ubuntu-pro-key-leak 1:16'],
+    expect: ['error ubuntu-pro-key-leak 1:16'],
   },
   {
     title: 'an Ubuntu Pro token on a new tag',
@@ -515,6 +517,13 @@ export const meaningCases: ArgCase[] = [
     text: 'UBUNTU_PRO_ATTACH=true',
     tag: 'v4.10.0-rc.10',
     expect: ['error ubuntu-pro-secret 1:19'],
+  },
+  {
+    title: 'the secret of Ubuntu Pro without the argument that uses it',
+    text: 'UBUNTU_PRO_ATTACH=false',
+    tag: 'v4.10.0-rc.10',
+    secrets: ['UBUNTU_PRO_KEY'],
+    expect: ['warning ubuntu-pro-unused 1:19'],
   },
   {
     title: 'drivers of both makers',

@@ -27,6 +27,7 @@ function check(argCase: ArgCase): Diagnostic[] {
     declared: declaredBy(tag),
     kubernetesVersions: tag === 'v4.3.3' ? undefined : kubernetesVersions,
     inputs: argCase.sent?.map((role) => ({ role })),
+    secrets: argCase.secrets,
   })
   const all = [...argFile.diagnostics, ...diagnostics]
   if (!hasErrors(all))
@@ -205,7 +206,7 @@ describe('arguments of a build spec', () => {
     )
     assert.deepEqual(
       validate({ declared: undefined, arguments: { ...needed, UBUNTU_PRO_KEY: 'C1' } }).summary,
-      ['warning ubuntu-pro-key-leak /arguments/UBUNTU_PRO_KEY'],
+      ['error ubuntu-pro-key-leak /arguments/UBUNTU_PRO_KEY'],
     )
   })
 
@@ -241,6 +242,21 @@ describe('arguments of a build spec', () => {
       arguments: { ...needed, UBUNTU_PRO_ATTACH: true },
     })
     assert.deepEqual(summary, [])
+  })
+
+  it('are told without credentials', () => {
+    const { messages } = validate({
+      tag: 'v4.10.0-rc.10',
+      declared: declaredBy('v4.10.0-rc.10'),
+      arguments: {
+        ...needed,
+        UBUNTU_PRO_KEY: 'canary-token',
+        HTTPS_PROXY: 'ftp://user:canary-proxy@proxy with space',
+        ARCH: 'canary://u:canary-arch@h',
+      },
+    })
+    assert.ok(messages.length >= 2)
+    assert.doesNotMatch(messages.join(), /canary-/)
   })
 
   it('leave out what the service sets, and what is empty and may be', () => {

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox'
 import { ContentId, FileName } from './identifiers.ts'
 import { CanvosTag } from './release.ts'
+import { BuildSecrets } from './secret.ts'
 
 /** What to build: each names a target of CanvOS's Earthfile, see `earthlyTarget`. */
 export const BuildTarget = Type.Enum(['iso', 'provider-images', 'all-images'], {
@@ -83,6 +84,7 @@ export const BuildSpec = Type.Object(
       ),
     ),
     inputs: Type.Optional(BuildInputs),
+    secrets: Type.Optional(BuildSecrets),
     labels: Type.Optional(Labels),
     cache: Type.Optional(
       Type.Enum(['use', 'bypass'], {

@@ -158,3 +158,14 @@ export const BuildSecrets = Type.Object(
 export type SecretValue = Static<typeof SecretValue>
 export type Secret = Static<typeof Secret>
 export type BuildSecrets = Static<typeof BuildSecrets>
+
+/** The Earthly secret that CanvOS takes the Ubuntu Pro token as (its Earthfile, `RUN --secret UBUNTU_PRO_KEY`). */
+export const ubuntuProSecretId = 'UBUNTU_PRO_KEY'
+
+/** The secrets that a build hands to Earthly: the name of each by the name that the Earthfile has for it. */
+export function earthlySecrets(secrets: BuildSecrets | undefined): Record<string, string> {
+  return {
+    ...secrets?.earthly,
+    ...(secrets?.ubuntuPro === undefined ? {} : { [ubuntuProSecretId]: secrets.ubuntuPro }),
+  }
+}

@@ -154,7 +154,7 @@ export class ClientContainer implements AsyncDisposable {
   async #attach(): Promise<Duplex> {
     const stdin = this.#secrets !== undefined
     const streams = { stream: true, stdin, stdout: true, stderr: true }
-    return (await this.container.attach({ ...streams, hijack: stdin })) as Duplex
+    return (await this.container.attach({ ...streams, hijack: stdin })) as unknown as Duplex
   }
 
   /** Starts the container and hands it the secrets; answers what it prints. */

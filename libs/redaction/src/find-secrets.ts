@@ -14,8 +14,9 @@ const option = /--?(?<name>[A-Za-z][A-Za-z0-9-]{0,63})[ \t]{1,16}/g
 /** A value without quotes, up to what ends a word in YAML, JSON, a shell and a URL's query. */
 const bareValue = /[^\s"',;&#{}[\]][^\s"',;&]{0,8191}/y
 
-/** `https://user:password@host`. */
+/** `https://user:password@host`, and the same without the scheme, which an image with a digest looks like. */
 const userInfo = /:\/\/[^\s/:@"'?#]{0,256}:(?<password>[^\s/@"'?#]{1,512})@/g
+const bareUserInfo = /\b[A-Za-z0-9._-]{1,64}:(?<password>[^\s/:@"'?#,]{4,512})@(?!sha\d)[A-Za-z0-9]/g
 
 /** `Authorization: Basic …`, `Bearer …`. */
 const authorization =
@@ -44,6 +45,7 @@ export function findInText(text: string): Set<string> {
   }
   for (const { groups } of looked.matchAll(authorization)) add(groups?.['value'])
   for (const password of passwordsOfUrls(looked)) add(password)
+  for (const { groups } of looked.matchAll(bareUserInfo)) add(groups?.['password'])
   for (const key of privateKeysOf(looked)) add(key)
   return found
 }
@@ -102,6 +104,24 @@ export function findInDocument(text: string): Set<string> {
   return found
 }
 
+/** The values of fields that are called like secrets, in a document that was read. */
+export function findInValue(value: unknown): Set<string> {
+  const found = new Set<string>()
+  const seen = new Set<object>()
+  const look = (item: unknown, isSecret: boolean) => {
+    if (typeof item === 'object' && item !== null) {
+      // Anchors of YAML are the same object wherever they are referred to.
+      if (seen.has(item)) return
+      seen.add(item)
+      for (const [name, member] of Object.entries(item)) {
+        look(member, Array.isArray(item) ? isSecret : isSecretName(name))
+      }
+    } else if (typeof item === 'string' || typeof item === 'number') addValue(String(item), isSecret, found)
+  }
+  look(value, false)
+  return found
+}
+
 /** What can be read of the documents: whoever judges them tells their faults. */
 function documentsOf(text: string): (Node | null)[] {
   return [...parseAllDocuments(text, { prettyErrors: false, strict: false, logLevel: 'silent' })].map(
@@ -119,8 +139,11 @@ function collect(node: unknown, isSecret: boolean, found: Set<string>): void {
     for (const item of node.items) collect(item, isSecret, found)
   } else if (isScalar(node)) {
     const text = typeof node.value === 'number' ? (node.source ?? String(node.value)) : node.value
-    if (typeof text !== 'string') return
-    if (isSecret && text !== '' && !plainValue.test(text)) found.add(text)
-    for (const key of privateKeysOf(text)) found.add(key)
+    if (typeof text === 'string') addValue(text, isSecret, found)
   }
+}
+
+function addValue(text: string, isSecret: boolean, found: Set<string>): void {
+  if (isSecret && text !== '' && !plainValue.test(text)) found.add(text)
+  for (const key of privateKeysOf(text)) found.add(key)
 }

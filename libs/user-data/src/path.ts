@@ -1,3 +1,6 @@
+import { mask } from '@edgesmith/redaction/redactor'
+import { isSecretName } from '@edgesmith/redaction/secret-name'
+
 /** The way from the top of a document to a value: keys of maps and indexes of lists. */
 export type Path = readonly (string | number)[]
 
@@ -9,6 +12,11 @@ export function toPointer(path: Path): string {
 /** A path the way Palette's validator writes it, `stylus.site.caCerts.0`. */
 export function toDotted(path: Path): string {
   return path.length === 0 ? '(root)' : path.join('.')
+}
+
+/** A value as a message tells it: those of fields that are called like secrets are not told. */
+export function quoted(value: unknown, path: Path): string {
+  return path.some((segment) => isSecretName(String(segment))) ? mask : JSON.stringify(value)
 }
 
 /** True for what YAML calls a mapping, as `document.ts` builds it. */

@@ -1,6 +1,6 @@
 import type { Severity } from '@edgesmith/contract/diagnostic'
 import type { Annotations } from './schema/annotations.ts'
-import { isMapping, toDotted, type Path } from './path.ts'
+import { isMapping, quoted, toDotted, type Path } from './path.ts'
 import type { RuleDescription } from './rule.ts'
 import { shapeRules } from './shape-rules.ts'
 import { suggestField } from './suggestion.ts'
@@ -98,7 +98,7 @@ export function compareShape(root: JsonSchema, document: unknown): ShapeFault[] 
 
   function compareScalar(schema: JsonSchema, value: unknown, path: Path, severity: Severity): void {
     if (schema.enum !== undefined && !schema.enum.includes(value)) {
-      const message = `${toDotted(path)} must be one of: ${schema.enum.join(', ')}. It is ${JSON.stringify(value)}.`
+      const message = `${toDotted(path)} must be one of: ${schema.enum.join(', ')}. It is ${quoted(value, path)}.`
       add(shapeRules.value, severity, path, message)
     }
     if (
@@ -106,14 +106,19 @@ export function compareShape(root: JsonSchema, document: unknown): ShapeFault[] 
       typeof value === 'string' &&
       !new RegExp(schema.pattern, 'u').test(value)
     ) {
-      const message = `${toDotted(path)} has not the written form of its field: ${JSON.stringify(value)} does not match ${schema.pattern}.`
+      const message = `${toDotted(path)} has not the written form of its field: ${quoted(value, path)} does not match ${schema.pattern}.`
       add(shapeRules.format, severity, path, message)
     }
     if (typeof value !== 'number') return
     const { minimum = -Infinity, maximum = Infinity } = schema
     if (value < minimum || value > maximum) {
       const limits = maximum === Infinity ? `at least ${minimum}` : `between ${minimum} and ${maximum}`
-      add(shapeRules.range, severity, path, `${toDotted(path)} must be ${limits}; it is ${value}.`)
+      add(
+        shapeRules.range,
+        severity,
+        path,
+        `${toDotted(path)} must be ${limits}; it is ${quoted(value, path)}.`,
+      )
     }
   }
 

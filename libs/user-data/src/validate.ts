@@ -1,4 +1,6 @@
 import type { Diagnostic, Severity } from '@edgesmith/contract/diagnostic'
+import { findInText, findInValue } from '@edgesmith/redaction/find-secrets'
+import { Redactor } from '@edgesmith/redaction/redactor'
 import { documentationOf, fieldRules } from './catalogue.ts'
 import { readCertificates } from './certificates.ts'
 import { parseDocument } from './document.ts'
@@ -34,9 +36,17 @@ export function validateUserData(input: Uint8Array | string, context: Validation
     if (offset !== undefined) return lines.position(offset)
     return tree === undefined || path === undefined ? undefined : lines.position(tree.offset(path, on))
   }
-  return gravest(found)
+  const diagnostics = gravest(found)
     .map((fault) => toDiagnostic(fault, place(fault)))
     .toSorted((a, b) => compare(a.line, b.line) || compare(a.column, b.column))
+  return withoutSecrets(diagnostics, text, tree?.value)
+}
+
+/** Messages quote values; those of tokens and passwords, wherever they are in the text, are not told. */
+function withoutSecrets(diagnostics: Diagnostic[], text: string, document: unknown): Diagnostic[] {
+  if (diagnostics.length === 0) return diagnostics
+  const redactor = new Redactor([...findInText(text), ...findInValue(document)])
+  return diagnostics.map((diagnostic) => ({ ...diagnostic, message: redactor.redact(diagnostic.message) }))
 }
 
 /** A fault that has not been placed in the text yet. */

@@ -7,6 +7,9 @@ import { layoutInputs } from '@edgesmith/canvos/workspace'
 import { earthlyTarget, type BuildSpec } from '@edgesmith/contract/build-spec'
 import { hasErrors, type Diagnostic } from '@edgesmith/contract/diagnostic'
 import type { StoredInput, ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
+import { earthlySecrets } from '@edgesmith/contract/secret'
+import { secretsOfArgument } from '@edgesmith/redaction/masked-argument'
+import { Redactor } from '@edgesmith/redaction/redactor'
 import { withMembers } from '@edgesmith/inputs/archive-members'
 import { checkInputs } from '@edgesmith/inputs/check-inputs'
 import { readSmallFile } from '@edgesmith/inputs/stored-file'
@@ -42,6 +45,7 @@ export async function validateSubmission(
       declared,
       kubernetesVersions: await readKubernetesVersions(context.canvos, canvos.tag),
       inputs,
+      secrets: Object.keys(earthlySecrets(spec.secrets)),
     })
     const layout = layoutInputs({
       tag: canvos.tag,
@@ -61,9 +65,19 @@ export async function validateSubmission(
     ...checked.diagnostics,
     ...(await userDataFaults(context, { inputs, userData }, buildArguments)),
   )
+  const given = [
+    ...argFile.entries.map(({ key, value }) => [key, value] as const),
+    ...Object.entries({ ...spec.arguments, ...buildArguments }).map(
+      ([name, value]) => [name, String(value)] as const,
+    ),
+  ]
+  const redactor = new Redactor(given.flatMap(([name, value]) => [...secretsOfArgument(name, value)]))
   return {
     valid: !hasErrors(diagnostics),
-    diagnostics,
+    diagnostics: diagnostics.map((diagnostic) => ({
+      ...diagnostic,
+      message: redactor.redact(diagnostic.message),
+    })),
     ...(canvos === undefined ? {} : { canvos }),
     target,
     arguments: buildArguments,

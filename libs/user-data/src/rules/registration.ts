@@ -1,4 +1,4 @@
-import { entriesAt, isMapping, textAt, valueAt } from '../path.ts'
+import { entriesAt, isMapping, quoted, textAt, valueAt, type Path } from '../path.ts'
 import { sources, type FieldRule } from '../rule.ts'
 import { managementMode } from './management-mode.ts'
 
@@ -94,19 +94,21 @@ const placeholder: FieldRule = {
   *check(document) {
     for (const [key, value] of entriesAt(document, site)) {
       if (typeof value === 'string' && isPlaceholder(value)) {
-        yield { path: [...site, key], message: placeholderMessage(value) }
+        const path = [...site, key]
+        yield { path, message: placeholderMessage(value, path) }
       }
     }
     for (const [key, value] of entriesAt(document, ['stylus', 'registryCredentials'])) {
       if (typeof value === 'string' && isPlaceholder(value)) {
-        yield { path: ['stylus', 'registryCredentials', key], message: placeholderMessage(value) }
+        const path = ['stylus', 'registryCredentials', key]
+        yield { path, message: placeholderMessage(value, path) }
       }
     }
   },
 }
 
-function placeholderMessage(value: string): string {
-  return `${JSON.stringify(value)} looks like a placeholder. Put the real value in its place.`
+function placeholderMessage(value: string, path: Path): string {
+  return `${quoted(value, path)} looks like a placeholder. Put the real value in its place.`
 }
 
 /** True for a value that stands for one to be filled in. `$random` is a value of its own. */
