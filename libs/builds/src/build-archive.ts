@@ -15,8 +15,12 @@ const WholeArchive = Type.Object({
   events: Type.Array(Type.Object({ id: Type.String(), event: BuildEvent })),
 })
 
-/** Where the archive of a build is in the object store: `whole`, or the others. */
+/**
+ * Where the archive of a build is in the object store: `whole`, or the others. `accepted` is there before it: see
+ * `acceptBuild`. It comes first, so that a removal that breaks off leaves no build that looks unfinished.
+ */
 export const archiveKey = {
+  accepted: (id: string) => `builds/${id}/accepted.json`,
   record: (id: string) => `builds/${id}/build.json`,
   log: (id: string) => `builds/${id}/log.txt`,
   events: (id: string) => `builds/${id}/events.ndjson`,

@@ -14,6 +14,7 @@ declare module 'ioredis' {
     releaseIdempotencyKey(...args: Arguments): Result<number, Context>
     renewFlight(...args: Arguments): Result<number, Context>
     endFlight(...args: Arguments): Result<number, Context>
+    lockJobAnew(...args: Arguments): Result<number, Context>
   }
 }
 
@@ -223,6 +224,17 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `
 
+/**
+ * KEYS: BullMQ's lock of a job, its list of active jobs, its set of jobs that may have stalled. ARGV: job, token,
+ * milliseconds the lock is kept. A job that waits again, or has another lock, is not locked.
+ */
+const lockJobAnew = `
+if redis.call('LPOS', KEYS[2], ARGV[1]) == false then return 0 end
+if not redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3], 'NX') then return 0 end
+redis.call('SREM', KEYS[3], ARGV[1])
+return 1
+`
+
 const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: boolean }> = {
   saveBuild: { lua: saveBuild },
   removeBuild: { lua: removeBuild },
@@ -234,6 +246,7 @@ const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: b
   releaseIdempotencyKey: { lua: releaseIdempotencyKey, numberOfKeys: 1 },
   renewFlight: { lua: renewFlight, numberOfKeys: 1 },
   endFlight: { lua: endFlight, numberOfKeys: 1 },
+  lockJobAnew: { lua: lockJobAnew, numberOfKeys: 3 },
 }
 
 /** Makes the scripts of this package commands of the connection; doing so again changes nothing. */

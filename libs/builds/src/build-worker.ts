@@ -6,6 +6,7 @@ import { queuePrefix } from './build-keys.ts'
 import { BuildQueue, jobId, queueName } from './build-queue.ts'
 import type { BuildJob } from './build-queue.ts'
 import type { BuildRepository } from './build-repository.ts'
+import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd } from './build-state.ts'
 import { fleetKey } from './fleet-keys.ts'
 
@@ -49,6 +50,9 @@ export type BuildWorkerOptions = {
   onError: (error: Error) => void
 }
 
+/** A job under way: what ends it, and the token that its lock has. */
+type Running = { readonly controller: AbortController; readonly token: string }
+
 /** How long a build waits before it is looked at again, in milliseconds. */
 const laterMs = 1000
 
@@ -63,7 +67,7 @@ export class BuildWorker {
   readonly #options: BuildWorkerOptions
   readonly #queue: BuildQueue
   readonly #worker: Worker<BuildJob>
-  readonly #running = new Map<string, AbortController>()
+  readonly #running = new Map<string, Running>()
   readonly #background = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
 
@@ -81,7 +85,7 @@ export class BuildWorker {
     })
     this.#worker.on('error', options.onError)
     this.#worker.on('lockRenewalFailed', (jobIds) => {
-      for (const id of jobIds) this.#running.get(id)?.abort(new JobLost('Another worker has the job.'))
+      for (const id of jobIds) this.#inBackground(this.#keepOrLose(id))
     })
     this.#worker.on('failed', (job, error) => {
       if (job !== undefined) this.#inBackground(this.#fail(job.data, error))
@@ -99,7 +103,9 @@ export class BuildWorker {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     const closed = this.#worker.close()
-    for (const controller of this.#running.values()) controller.abort(new WorkerStopping('The worker stops.'))
+    for (const { controller } of this.#running.values()) {
+      controller.abort(new WorkerStopping('The worker stops.'))
+    }
     await closed
     await Promise.all(this.#background)
     await this.#queue[Symbol.asyncDispose]()
@@ -153,7 +159,7 @@ export class BuildWorker {
 
   async #process(job: Job<BuildJob>, token: string | undefined): Promise<void> {
     // A worker that closes can still be given a job, even the one that it has just handed on.
-    const result = this.#worker.closing === undefined ? await this.#run(job) : 'hand-on'
+    const result = this.#worker.closing === undefined ? await this.#run(job, token ?? '') : 'hand-on'
     if (result === 'done') return
     if (result === 'later') {
       await job.moveToDelayed(Date.now() + laterMs, token)
@@ -163,17 +169,32 @@ export class BuildWorker {
     throw new WaitingError()
   }
 
-  async #run(job: Job<BuildJob>): Promise<JobResult> {
+  async #run(job: Job<BuildJob>, token: string): Promise<JobResult> {
     const id = jobId(job.data)
     const controller = new AbortController()
     // A process that was starved can be given a job again that it still runs: the first run lost it.
-    this.#running.get(id)?.abort(new JobLost('This worker was given the job again.'))
-    this.#running.set(id, controller)
+    this.#running.get(id)?.controller.abort(new JobLost('This worker was given the job again.'))
+    this.#running.set(id, { controller, token })
     try {
       return await this.#options.run(job.data, controller.signal)
     } finally {
-      if (this.#running.get(id) === controller) this.#running.delete(id)
+      if (this.#running.get(id)?.controller === controller) this.#running.delete(id)
     }
+  }
+
+  /**
+   * The lock of a job ran out: Redis was away for longer than it lasts, or this process was starved. A job that
+   * nobody has taken meanwhile is locked anew, and its run goes on.
+   */
+  async #keepOrLose(id: string): Promise<void> {
+    const running = this.#running.get(id)
+    if (running === undefined) return
+    const queue = `${queuePrefix}:${queueName}`
+    const isKept = await defineBuildScripts(this.#options.redis).lockJobAnew(
+      ...[`${queue}:${id}:lock`, `${queue}:active`, `${queue}:stalled`],
+      ...[id, running.token, this.#options.lockDurationMs],
+    )
+    if (isKept === 0) running.controller.abort(new JobLost('Another worker has the job.'))
   }
 
   /** Two workers, or an event and a reconciliation, can see the same failure: one records it. */

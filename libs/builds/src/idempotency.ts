@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { Type, type Static } from 'typebox'
 import { reservationKey } from './build-keys.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { whileAvailable } from './redis-connection.ts'
@@ -11,7 +12,15 @@ export const usedReservationSeconds = 24 * 60 * 60
 const unusedReservationSeconds = 120
 
 /** The right of one request to make the build of an `Idempotency-Key`; see `BuildRepository.create`. */
-export type Reservation = { key: string; buildId: string }
+export const Reservation = Type.Object({
+  /** Of the reservation in Redis. */
+  key: Type.String(),
+  buildId: Type.String(),
+  /** Digest of the request. */
+  fingerprint: Type.String(),
+})
+
+export type Reservation = Static<typeof Reservation>
 
 export type ReservationOutcome =
   | { outcome: 'new'; reservation: Reservation }
@@ -48,7 +57,7 @@ export async function reserveKey(redis: Redis, options: ReserveOptions): Promise
   )
   switch (outcome) {
     case 'new':
-      return { outcome, reservation: { key, buildId } }
+      return { outcome, reservation: { key, buildId, fingerprint } }
     case 'replay':
       return { outcome, buildId: reservedId }
     case 'mismatch':
@@ -60,6 +69,9 @@ export async function reserveKey(redis: Redis, options: ReserveOptions): Promise
 }
 
 /** Gives up a reservation because no build was made, so that the client may use the key again. */
-export async function releaseKey(redis: Redis, { key, buildId }: Reservation): Promise<void> {
+export async function releaseKey(
+  redis: Redis,
+  { key, buildId }: Pick<Reservation, 'key' | 'buildId'>,
+): Promise<void> {
   await whileAvailable(() => defineBuildScripts(redis).releaseIdempotencyKey(key, buildId))
 }

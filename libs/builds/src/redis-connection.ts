@@ -1,12 +1,13 @@
 import { isAbsolute } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 
 export type OpenRedisOptions = {
   /**
-   * How long a command waits while Redis is away: `brief` fails it after a second or two, for
-   * requests; `endless` waits until Redis is back, for workers.
+   * How long a command waits while Redis is away or does not answer: `brief` fails it after three seconds at
+   * the most, for requests; `endless` waits until Redis is back, for workers.
    */
   patience: 'brief' | 'endless'
   /** Name of the connection in Redis's `CLIENT LIST`. */
@@ -17,6 +18,19 @@ export type OpenRedisOptions = {
 
 /** Seconds after which a client should come again when Redis is away. */
 const retryAfterSeconds = 5
+
+/** How long a command of a `brief` connection may take, in milliseconds. */
+const briefCommandMs = 2500
+
+/**
+ * How long Redis may leave a command without an answer before the connection counts as broken, in milliseconds:
+ * of a `brief` connection little more than a command may take, so that what is asked of a Redis that hangs is
+ * not done once it goes on; of an `endless` one longer than BullMQ's blocking commands wait (ten seconds).
+ */
+const silenceMs = { brief: 3000, endless: 60_000 } as const
+
+/** How often a service that stops looks whether Redis still answers, in milliseconds. */
+const lookMs = 500
 
 /**
  * Connects to Redis at `redis://`, `rediss://`, `unix:///path/to/socket`, or the path of a socket.
@@ -30,15 +44,18 @@ export function openRedis(url: string, { patience, name, onError }: OpenRedisOpt
     connectTimeout: 5000,
     retryStrategy: (times) => Math.min(times * 200, 2000),
     maxRetriesPerRequest: patience === 'brief' ? 3 : null,
+    socketTimeout: silenceMs[patience],
+    ...(patience === 'brief' ? { commandTimeout: briefCommandMs } : {}),
   })
   redis.on('error', onError)
+  trackDuplicates(redis)
   return redis
 }
 
-/** Closes a connection once the commands under way are answered, or at once when Redis is away. */
+/** Closes a connection once the commands under way are answered, or soon when Redis is away. */
 export async function closeRedis(redis: Redis): Promise<void> {
   if (redis.status === 'end') return
-  if (redis.status === 'ready') {
+  if (redis.status === 'ready' && (await answers(redis))) {
     try {
       await redis.quit()
       return
@@ -46,7 +63,77 @@ export async function closeRedis(redis: Redis): Promise<void> {
       if (!isRedisUnavailable(error)) throw error
     }
   }
+  giveUp(redis)
+}
+
+/**
+ * Gives Redis up once it does not answer, until this is disposed of: what waits for it, on the connection or one
+ * that was made like it, then fails. For a service that stops: it must not wait for a Redis that is away.
+ */
+export function abandonWhenAway(redis: Redis): AsyncDisposable {
+  const ended = new AbortController()
+  const watch = async () => {
+    while (await answers(redis)) await delay(lookMs, undefined, { signal: ended.signal })
+    if (ended.signal.aborted) return
+    for (const connection of [redis, ...(duplicates.get(redis) ?? [])]) giveUp(connection)
+  }
+  const watching = watch().catch((error: unknown) => {
+    if (!ended.signal.aborted) throw error
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      ended.abort()
+      await watching
+    },
+  }
+}
+
+/** The connections that were made like another, those of BullMQ's workers among them. */
+const duplicates = new WeakMap<Redis, Set<Redis>>()
+
+function trackDuplicates(redis: Redis): void {
+  const made = new Set<Redis>()
+  duplicates.set(redis, made)
+  const duplicate = redis.duplicate.bind(redis)
+  redis.duplicate = (override) => {
+    const connection = duplicate(override)
+    made.add(connection)
+    connection.once('end', () => made.delete(connection))
+    return connection
+  }
+}
+
+/**
+ * Ends a connection for good, and whatever waits for it. Between two attempts to connect, `disconnect` alone would
+ * leave that waiting for ever, and so it would leave commands that were sent before the connection broke.
+ */
+function giveUp(redis: Redis): void {
+  redis.options.retryStrategy = () => null
+  if (redis.status === 'reconnecting') redis.connect().catch(() => undefined)
   redis.disconnect()
+  const unanswered = Reflect.get(redis, 'prevCommandQueue') as Unanswered | null | undefined
+  for (let item = unanswered?.shift(); item !== undefined; item = unanswered?.shift()) {
+    item.command.reject(new Error('Connection is closed.'))
+  }
+}
+
+/** ioredis's queue of what is to be sent again once the connection is back (`lib/Redis.ts`). */
+type Unanswered = { shift(): { command: { reject(error: Error): void } } | undefined }
+
+/** Whether Redis answers as soon as a request needs it. */
+async function answers(redis: Redis): Promise<boolean> {
+  if (redis.status === 'end') return false
+  const settled = new AbortController()
+  const answer = redis.ping().then(
+    () => true,
+    () => false,
+  )
+  const silence = delay(briefCommandMs, false, { signal: settled.signal }).catch(() => false)
+  try {
+    return await Promise.race([answer, silence])
+  } finally {
+    settled.abort()
+  }
 }
 
 /** Throws when Redis cannot be used now; for readiness. */
@@ -77,14 +164,19 @@ export async function whileAvailable<T>(operation: () => Promise<T>): Promise<T>
 /** Messages of ioredis's own errors; they have no codes. */
 const closedMessages = [
   'Connection is closed.',
+  'Command timed out',
   "Stream isn't writeable and enableOfflineQueue options is false",
 ]
 
-/** True when the error says that Redis could not be reached, or is only starting or stopping. */
+/** How Redis refuses what it could do at another time: it starts, its disk or its memory is full, a replica is gone. */
+const refusals =
+  /^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN|MISCONF|OOM|NOREPLICAS|BUSY|TRYAGAIN|Socket timeout)[ .]/
+
+/** True when the error says that Redis could not be reached, or cannot do now what it was asked. */
 export function isRedisUnavailable(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error.name === 'MaxRetriesPerRequestError' || closedMessages.includes(error.message)) return true
-  if (/^(LOADING|MASTERDOWN|READONLY|CLUSTERDOWN) /.test(error.message)) return true
+  if (refusals.test(error.message)) return true
   return 'syscall' in error && ['connect', 'read', 'write'].includes(String(error.syscall))
 }
 

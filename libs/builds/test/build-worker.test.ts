@@ -198,7 +198,7 @@ describe('BuildWorker', () => {
       onError: (error) => errors.push(error.message),
     })
     await started.promise
-    await stage.redis.del(`edgesmith:queue:builds:${build.id}-1:lock`)
+    await stage.redis.set(`edgesmith:queue:builds:${build.id}-1:lock`, 'another', 'PX', 2000)
     assert.ok((await lost.promise) instanceof JobLost)
     assert.equal((await end(build)).state, 'succeeded')
     assert.ok(errors.some((message) => message.includes('could not renew lock')))

@@ -18,6 +18,10 @@ import type { SweepLock } from './sweep-lock.ts'
 import type { Tally } from './tally.ts'
 import { basesOf } from './what-stays.ts'
 
+/** Where the record of an artifact is between its removal and the look for downloads that have begun. */
+const dismissedPrefix = 'retention/dismissed/'
+const dismissedKey = (id: string) => `${dismissedPrefix}${id}.json`
+
 type SweepParts = {
   readonly store: ObjectStore
   readonly repository: BuildRepository
@@ -52,6 +56,7 @@ export class Sweep {
   /** @throws SweepStopped, SweepLockLost */
   async run(): Promise<void> {
     const { store, reader, settings, now } = this.#parts
+    await this.#restoreDismissed()
     const { policies } = await readPolicies(store)
     const facts = await reader.read(now)
     const plan = planSweep(facts, policies, settings, now)
@@ -109,14 +114,32 @@ export class Sweep {
     const key = recordKey(id)
     if (await isLeased(store, id, now)) return
     const record = await buffer(await store.get(key))
+    // Should this run die before it knows whether a download has begun, the next one puts the record back.
+    await store.put(dismissedKey(id), record)
     await store.remove(key)
     // A download takes its lease before it reads the record.
     if (await isLeased(store, id, now)) {
       await store.put(key, record, { contentType: 'application/json' })
-      return
+    } else {
+      this.#dismissed.add(id)
+      tally.add('artifact', id, facts.objects.get(key)?.size ?? 0)
     }
-    this.#dismissed.add(id)
-    tally.add('artifact', id, facts.objects.get(key)?.size ?? 0)
+    await store.remove(dismissedKey(id))
+  }
+
+  /** Puts back the records that a run that died was about to remove. */
+  async #restoreDismissed(): Promise<void> {
+    const { store } = this.#parts
+    for await (const { key } of store.list(dismissedPrefix)) {
+      await this.#step()
+      const id = key.slice(dismissedPrefix.length, -'.json'.length)
+      if ((await store.stat(recordKey(id))) === undefined) {
+        await store.put(recordKey(id), await buffer(await store.get(key)), {
+          contentType: 'application/json',
+        })
+      }
+      await store.remove(key)
+    }
   }
 
   async #removeUnreferenced(first: Plan, policies: RetentionPolicies): Promise<void> {

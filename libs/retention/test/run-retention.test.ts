@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
-import { findArtifact } from '@edgesmith/artifacts/artifacts'
+import { findArtifact, recordKey } from '@edgesmith/artifacts/artifacts'
 import { leaseArtifact } from '@edgesmith/artifacts/lease'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { openMinioStore } from '@edgesmith/store/minio-store'
@@ -119,6 +119,33 @@ function testRetention(name: string, open: OpenStore, { everyStep }: { everyStep
       const again = await run(store)
       assert.equal(again.bytes, 0)
       assert.deepEqual(await keysOf(store), left)
+    })
+
+    it('puts back what a run that died was about to remove, for a download that has just begun', async () => {
+      await using opened = await open()
+      const { store } = opened
+      const { artifacts } = await makePlainBuild({ ...stage, store }, { labels: { stage: 'trial' } })
+      const id = artifacts[0]?.id ?? ''
+      await writePolicies(store, trials, '"0"')
+      let isDead = false
+      const dying = new Proxy(store, {
+        get(target, property) {
+          if (isDead) throw new Died()
+          const found: unknown = Reflect.get(target, property)
+          if (property !== 'remove')
+            return typeof found === 'function' ? (found.bind(target) as unknown) : found
+          return async (key: string) => {
+            await target.remove(key)
+            isDead = key === recordKey(id)
+            if (isDead) throw new Died()
+          }
+        },
+      })
+      await assert.rejects(run(dying), Died)
+      assert.equal(await findArtifact(store, id), undefined)
+      await using _lease = await leaseArtifact(store, id, broken)
+      await run(store, { now: new Date() })
+      assert.equal((await findArtifact(store, id))?.artifact.id, id)
     })
 
     it('goes on where a run died, at every step', async () => {

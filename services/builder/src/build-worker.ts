@@ -9,6 +9,7 @@ import { ProblemError } from '@edgesmith/contract/problem'
 import { EarthlyOutput } from '@edgesmith/engine/earthly-output'
 import { EngineError } from '@edgesmith/engine/engine-error'
 import { reap } from '@edgesmith/engine/reaper'
+import { isStoreAway } from '@edgesmith/store/store-away'
 import { BuildFault } from './build-fault.ts'
 import type { BuilderContext } from './context.ts'
 import { LogWriter } from './log-writer.ts'
@@ -39,7 +40,24 @@ export function startBuildWorker(context: BuilderContext): BuildWorker {
 
 class TimedOut extends Error {}
 
-async function runJob(
+/**
+ * Runs a build, unless the object store is away, or Redis: the build then waits, for nothing is wrong with it.
+ */
+async function runJob(context: BuilderContext, job: BuildJob, stop: AbortSignal): Promise<JobResult> {
+  try {
+    return await planAndRun(context, job, stop)
+  } catch (error) {
+    if (!isAway(error)) throw error
+    context.logger.warn({ err: error, buildId: job.buildId }, 'The build waits until all can be reached.')
+    return stop.reason instanceof WorkerStopping ? 'hand-on' : 'later'
+  }
+}
+
+function isAway(error: unknown): boolean {
+  return isStoreAway(error) || (error instanceof ProblemError && error.code === 'upstream-unavailable')
+}
+
+async function planAndRun(
   context: BuilderContext,
   { buildId, attempt }: BuildJob,
   stop: AbortSignal,

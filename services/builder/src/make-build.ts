@@ -10,7 +10,7 @@ import { buildBase } from './build-base.ts'
 import { composeBase } from './compose-base.ts'
 import { damaged } from './workspace.ts'
 import type { BuilderContext } from './context.ts'
-import type { Layers, Plan } from './plan-build.ts'
+import { awaitEarthly, planBuild, type Layers, type Plan } from './plan-build.ts'
 import { publishOutput, type Output } from './publish.ts'
 import { runBuild, type BuildRun } from './run-build.ts'
 
@@ -43,6 +43,11 @@ export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Pl
       const base = await unlessImpossible(unlessGone(context, from, composeBase(context, run, layers, from)))
       if (base instanceof ComposeError) {
         await run.log.say(`The ISO cannot be laid out so: ${base.message} Earthly runs.`)
+        // Its right is to compose these layers; Earthly is run by one build at a time for all of a root.
+        await using _flight = await awaitEarthly(context, layers, run.signal)
+        // Whoever had it until now can have left what this one needs.
+        const again = await planBuild(context, run.build)
+        if (again.road === 'stamp') return await hand(context, run, again.layers, again.base, undefined)
         return await runEarthly(context, run, layers)
       }
       return await hand(context, run, layers, base, 'compose')

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Base } from '@edgesmith/bases/base'
 import { isLayered, recipeKeys, type Recipe, type RecipeKeys } from '@edgesmith/bases/keys'
 import { findUsableBase, findUsableRoot } from '@edgesmith/bases/usable-base'
@@ -6,6 +7,9 @@ import type { Build } from '@edgesmith/contract/build'
 import { canCompose } from './composition.ts'
 import type { BuilderContext } from './context.ts'
 import { findRecipe } from './recipe.ts'
+
+/** How often a build that waits for its turn looks whether it has come, in milliseconds. */
+const flightLookMs = 1000
 
 /** A recipe with its identities. */
 export type Layers = { readonly recipe: Recipe; readonly keys: RecipeKeys }
@@ -93,8 +97,44 @@ export async function depart(context: BuilderContext, build: Build): Promise<Dep
   }
 }
 
+type FlightParts = {
+  readonly redis: BuilderContext['redis']
+  readonly config: Pick<BuilderContext['config'], 'lockSeconds'>
+  readonly logger: { warn(context: object, message: string): void }
+}
+
+/**
+ * Waits for the right to run Earthly for a base, which a build needs that was not planned so. Dispose of the
+ * answer when that is done.
+ * @throws the reason of the signal
+ */
+export async function awaitEarthly(
+  { redis, config, logger }: FlightParts,
+  { keys }: Layers,
+  signal: AbortSignal,
+): Promise<AsyncDisposable> {
+  for (;;) {
+    const flight = await takeFlight({
+      redis,
+      key: earthlyFlight(keys),
+      ttlMs: config.lockSeconds * 1000,
+      onError: (error) => {
+        logger.warn({ err: error }, 'A flight is not renewed.')
+      },
+    })
+    if (flight !== undefined) return flight
+    await delay(flightLookMs, undefined, { signal }).catch(() => {
+      throw signal.reason
+    })
+  }
+}
+
+function earthlyFlight({ root }: RecipeKeys): string {
+  return `root:${root}`
+}
+
 /** What only one worker is to make at a time. */
 function flightOf(plan: Plan): string | undefined {
   if (plan.road === 'compose') return `layers:${plan.layers.keys.layers}`
-  return plan.road === 'build' && !plan.bypass ? `root:${plan.layers.keys.root}` : undefined
+  return plan.road === 'build' && !plan.bypass ? earthlyFlight(plan.layers.keys) : undefined
 }

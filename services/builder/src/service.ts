@@ -4,7 +4,8 @@ import { ImageDigests } from '@edgesmith/bases/image-digests'
 import { BuildEvents } from '@edgesmith/builds/build-events'
 import { BuildRepository } from '@edgesmith/builds/build-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
-import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { abandonWhenAway, closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
 import { openMirror } from '@edgesmith/canvos/mirror'
 import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
 import { openDocker } from '@edgesmith/engine/docker'
@@ -43,6 +44,7 @@ export async function startBuilder(
     openRedis(config.redisUrl, { patience: 'endless', name: 'builder', onError: onRedisError }),
     closeRedis,
   )
+  warnOfVolatileRedis(redis, logger).catch(onRedisError)
   const notifications = stack.use(new Notifications(redis, onRedisError))
   const repository = new BuildRepository(redis)
   const events = new BuildEvents({ redis, notifications, store, maxLogBytes: config.logLimitBytes })
@@ -100,7 +102,13 @@ export async function startBuilder(
   stack.adopt(startBuildWorker(context), (worker) => worker.stop())
   stack.use(startFleetWorkers(context))
   const started = stack.move()
-  return { url, [Symbol.asyncDispose]: () => started.disposeAsync() }
+  return {
+    url,
+    async [Symbol.asyncDispose]() {
+      await using _watch = abandonWhenAway(redis)
+      await started.disposeAsync()
+    },
+  }
 }
 
 /** Identifiers of the images that a build runs in, whatever they are called. @throws EngineError */

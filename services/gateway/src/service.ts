@@ -5,6 +5,7 @@ import { FleetQueue } from '@edgesmith/builds/fleet-queue'
 import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -31,6 +32,7 @@ export async function startGateway(
     openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
     closeRedis,
   )
+  warnOfVolatileRedis(redis, logger).catch(onError)
   const notifications = resources.use(new Notifications(redis, onError))
   const queue = resources.use(new BuildQueue(redis, onError))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))

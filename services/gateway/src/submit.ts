@@ -1,4 +1,5 @@
 import { allOrFirstFault } from '@edgesmith/bases/all-or-first-fault'
+import { acceptBuild } from '@edgesmith/builds/accepted-build'
 import { createBuild } from '@edgesmith/builds/build-state'
 import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
@@ -86,7 +87,6 @@ async function makeBuild(
     const answered = await answerAtOnce(context, request)
     if (answered !== undefined) return answered
   }
-  await context.repository.create(build, now, reservation)
-  await context.queue.enqueue(build)
+  await acceptBuild(context, build, now, reservation)
   return build
 }

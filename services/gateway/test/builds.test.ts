@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { zstdCompressSync } from 'node:zlib'
+import { readAccepted } from '@edgesmith/builds/accepted-build'
 import type { Build, BuildPage } from '@edgesmith/contract/build'
 import type { Problem } from '@edgesmith/contract/problem'
 import request from 'supertest'
@@ -127,6 +128,17 @@ describe('builds', () => {
     assert.deepEqual(none.body, { items: [] })
     const bad = await api.get('/v1/builds').query({ cursor: '!' })
     assert.equal(bad.status, 400)
+  })
+
+  it('keeps an accepted build in the object store, before anybody is told of it', async () => {
+    const build = await submit()
+    assert.deepEqual(await readAccepted(harness.store, build.id), { build })
+    await api.post(`/v1/builds/${build.id}/cancel`)
+    const { body: retried } = await api.post(`/v1/builds/${build.id}/retry`)
+    assert.deepEqual(await readAccepted(harness.store, build.id), { build: retried as Build })
+    await api.post(`/v1/builds/${build.id}/cancel`)
+    assert.equal((await api.delete(`/v1/builds/${build.id}`)).status, 204)
+    assert.equal(await readAccepted(harness.store, build.id), undefined)
   })
 
   it('cancels, retries and deletes a queued build, and tells each by an event', async () => {

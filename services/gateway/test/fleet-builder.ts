@@ -72,7 +72,7 @@ export class FleetBuilder implements AsyncDisposable {
   }
 
   /** Begins to work on builds, with a Docker that is not there: those that Earthly has to run for fail. */
-  startBuilds(environment: Harness['environment']): AsyncDisposable {
+  startBuilds(environment: Harness['environment'], { mayWarn = false } = {}): AsyncDisposable {
     const { redis, repository, events } = this
     const own = { BUILDER_ID: 'test', BUILDER_LOCK_SECONDS: '5', ENGINE_IMAGE: 'none:none' }
     const config = toConfig(readEnv({ ...environment, ...own, DOCKER_HOST: 'unix:///nowhere/docker.sock' }))
@@ -85,7 +85,8 @@ export class FleetBuilder implements AsyncDisposable {
     const { repository: canvos, mirrorDirectory: directory } = config.canvos
     const worker = startBuildWorker({
       ...{ config, redis, repository, events, store: this.#store, notifications: this.#notifications },
-      ...{ docker, daemon, digests: this.#digests, maker, logger: fastifyLogger },
+      ...{ docker, daemon, digests: this.#digests, maker },
+      logger: mayWarn ? silentLogger : fastifyLogger,
       mirror: openMirror({ repository: canvos, directory }),
       engine: { repository: canvos, images: [] },
     })

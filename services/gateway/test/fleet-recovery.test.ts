@@ -8,6 +8,7 @@ import { findArtifact, recordKey } from '@edgesmith/artifacts/artifacts'
 import { queuePrefix } from '@edgesmith/builds/build-keys'
 import { jobAttempts, type FleetJob } from '@edgesmith/builds/fleet-queue'
 import type { BuildPage } from '@edgesmith/contract/build'
+import type { Problem } from '@edgesmith/contract/problem'
 import type { FleetPage } from '@edgesmith/contract/fleet'
 import { fleetObject } from '@edgesmith/fleets/fleet-record'
 import { runRetention } from '@edgesmith/retention/run-retention'
@@ -163,6 +164,12 @@ describe('a fleet whose', () => {
       assert.match(failure?.detail ?? '', /fleet/)
     }
     await untilClosed(id)
+    const [{ buildId } = { buildId: '' }] = await client.sites(id)
+    const retried = await fetch(`${harness.url}/v1/builds/${buildId}/retry`, { method: 'POST' })
+    assert.deepEqual(
+      [retried.status, ((await retried.json()) as Problem).type],
+      [409, 'urn:edgesmith:problem:state-conflict'],
+    )
     assert.deepEqual((await harness.keys()).filter((key) => key.startsWith(`fleets/${id}/`)).sort(), [
       `fleets/${id}/builds.ndjson`,
       fleetObject.record(id),

@@ -3,7 +3,9 @@ import { BuildId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
+import { acceptRetry } from '@edgesmith/builds/accepted-build'
 import { retryBuild } from '@edgesmith/builds/build-state'
+import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { requestCancel } from '@edgesmith/builds/cancellation'
 import { deleteBuild } from '@edgesmith/retention/delete-build'
 import type { GatewayContext } from '../context.ts'
@@ -20,7 +22,7 @@ const asJson = (schema: object, description: string) => ({
 
 /** The routes of `/v1/builds`, but for events and logs. */
 export function buildRoutes(app: App, context: GatewayContext): void {
-  const { repository, queue } = context
+  const { repository } = context
 
   app.post(
     '/v1/builds',
@@ -64,6 +66,8 @@ export function buildRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
+      // Rather than to receive the files first and refuse them then.
+      await pingRedis(context.redis)
       await using submission = await readSubmission(request, {
         store: context.store,
         limits: context.config.uploadLimits,
@@ -147,8 +151,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
     },
     async (request, reply) => {
       await provideUserData(context, retryBuild(await repository.get(request.params.id)))
-      const build = await repository.update(request.params.id, retryBuild, new Date())
-      await queue.enqueue(build)
+      const build = await acceptRetry(context, request.params.id, new Date())
       return reply.code(202).header('location', `/v1/builds/${build.id}`).send(build)
     },
   )

@@ -12,6 +12,7 @@ import {
   SiteName,
 } from '@edgesmith/contract/fleet'
 import { decodeCursor, encodeCursor } from '@edgesmith/builds/build-cursor'
+import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { isoOf } from '@edgesmith/fleets/iso-of'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
@@ -90,6 +91,8 @@ function addFleets(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
+      // Rather than to receive the files first and refuse them then.
+      await pingRedis(context.redis)
       const asked = await readFleetRequest(request, { store, limits: config.uploadLimits })
       await using _submission = asked.submission
       const { fleet, replayed } = await submitFleet(context, asked, request.headers['idempotency-key'])
