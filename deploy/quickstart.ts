@@ -100,7 +100,8 @@ async function quickstart(): Promise<string> {
       },
     }),
   )
-  const api = new ApiClient(standalone.url)
+  const key = await readFile(join(directory, 'data', 'api-key'), 'utf8')
+  const api = new ApiClient(standalone.url, key.trim())
   const work = async () => {
     const { id, canvos: release } = await api.createBuild(await exampleForm(join(directory, 'inputs')))
     say(`Build ${id} of CanvOS ${release.tag}`)

@@ -13,7 +13,7 @@ import { startStack } from './stack/stack.ts'
 
 /**
  * `npm run stack`: the four services as processes of their own on Redis, MinIO and Docker, until it is
- * interrupted; the line `stack: ready …` has their addresses. `npm run stack -- down` removes it all.
+ * interrupted; the line `stack: ready …` has their addresses and the file of the operator's API key. `npm run stack -- down` removes it all.
  *
  * Ports and limits are those of the services' environment variables (`GATEWAY_PORT`, …).
  */
@@ -33,7 +33,7 @@ async function up(): Promise<void> {
   await writeStackRecord(directory, engine.DOCKER_HOST)
   await using stack = await phase('Start', () => startStack({ directory, env: { ...engine, ...canvos.env } }))
   const addresses = Object.entries(stack.urls).map(([name, url]) => `${name}=${url}`)
-  console.log(`stack: ready ${addresses.join(' ')}`)
+  console.log(`stack: ready ${addresses.join(' ')} api-key-file=${stack.apiKeyFile}`)
   await Promise.race([interrupted, stack.lost])
   say('Stopping')
 }

@@ -8,7 +8,12 @@ import { createLogger } from '@edgesmith/service/lifecycle'
 
 type JsonObject = { [key: string]: unknown }
 
-const environment = { OBJECT_STORE: 'directory', OBJECT_DIRECTORY: '.', SIGNING_KEYS: '-'.repeat(32) }
+const environment = {
+  OBJECT_STORE: 'directory',
+  OBJECT_DIRECTORY: '.',
+  SIGNING_KEYS: '-'.repeat(32),
+  SERVICE_TOKENS: '-',
+}
 
 /** But for their configuration, routes use their context when a request comes: nothing is opened here. */
 const gatewayContext = {

@@ -18,7 +18,6 @@ type Operation = {
 
 /** The parts of an OpenAPI document that are looked at here. */
 export type OpenApiDocument = {
-  readonly security?: readonly unknown[]
   readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>
   readonly components?: { readonly schemas?: Readonly<Record<string, Schema>> }
 }
@@ -33,8 +32,7 @@ function hasExample(document: OpenApiDocument, { schema, example, examples }: Me
 }
 
 function omissionsOf(document: OpenApiDocument, operation: Operation): string[] {
-  const { operationId, tags = [], requestBody, responses = {} } = operation
-  const security = operation.security ?? document.security ?? []
+  const { operationId, tags = [], security = [], requestBody, responses = {} } = operation
   const omissions: string[] = []
   if (operationId === undefined) omissions.push('has no operationId')
   if (tags.length === 0) omissions.push('has no tag')

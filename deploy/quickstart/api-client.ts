@@ -21,9 +21,11 @@ const reconnectAttempts = 10
 /** A client of the public API, with what the quickstart needs of it. */
 export class ApiClient {
   readonly #url: string
+  readonly #key: string
 
-  constructor(url: string) {
+  constructor(url: string, key: string) {
     this.#url = url
+    this.#key = key
   }
 
   async createBuild(form: FormData): Promise<Build> {
@@ -77,7 +79,9 @@ export class ApiClient {
   }
 
   async #request(path: string, init?: RequestInit): Promise<Response> {
-    return expectSuccess(await fetch(`${this.#url}${path}`, init))
+    const headers = new Headers(init?.headers)
+    headers.set('authorization', `Bearer ${this.#key}`)
+    return expectSuccess(await fetch(`${this.#url}${path}`, { ...init, headers }))
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { keepProvenanceKey } from '@edgesmith/standalone-service/kept-key'
+import { keptApiKey } from '@edgesmith/standalone-service/kept-api-key'
 import { keptSecrets } from '@edgesmith/standalone-service/kept-secrets'
 import { startMinio } from '../minio/server.ts'
 import { startServiceProcess, type ServiceProcess } from '../setup/service-process.ts'
@@ -18,6 +19,8 @@ export type StackOptions = {
 /** A stack that runs; disposing stops its processes and keeps its data. */
 export type RunningStack = AsyncDisposable & {
   readonly urls: Readonly<Record<'gateway' | 'validation' | 'builder' | 'artifact' | 'minio', string>>
+  /** File that has the operator's API key. */
+  readonly apiKeyFile: string
   /** Rejects when one of the processes ends by itself. */
   readonly lost: Promise<never>
 }
@@ -43,6 +46,8 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
     'minioAccessKey',
     'minioSecretKey',
   ])
+  const apiKeyFile = join(directory, 'api-key')
+  await keptApiKey(apiKeyFile)
   await using resources = new AsyncDisposableStack()
   const redisLost = Promise.withResolvers<never>()
   redisLost.promise.catch(() => undefined)
@@ -91,7 +96,11 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
     CANVOS_MIRROR_DIRECTORY: join(directory, 'validation-canvos.git'),
   })
   const builder = await start('builder', { CANVOS_MIRROR_DIRECTORY: join(directory, 'builder-canvos.git') })
-  const gateway = await start('gateway', { VALIDATION_URL: validation.url, ARTIFACT_URL: artifact.url })
+  const gateway = await start('gateway', {
+    VALIDATION_URL: validation.url,
+    ARTIFACT_URL: artifact.url,
+    BOOTSTRAP_API_KEY_FILE: apiKeyFile,
+  })
 
   const lost = Promise.race([redisLost.promise, artifact.lost, validation.lost, builder.lost, gateway.lost])
   lost.catch(() => undefined)
@@ -104,6 +113,7 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
       artifact: artifact.url,
       minio: minio.endpoint,
     },
+    apiKeyFile,
     lost,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

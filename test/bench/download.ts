@@ -19,6 +19,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { startMinio } from '../../deploy/minio/server.ts'
 import { ensureDebianPackages, neededBy } from '../../deploy/setup/debian-packages.ts'
 import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
+import { asGateway, serviceToken } from '../support/as-gateway.ts'
 
 const execute = promisify(execFile)
 const MiB = 1024 ** 2
@@ -130,6 +131,7 @@ function startService(minio: MinioSettings, directory: string): Promise<ServiceP
       MINIO_ENDPOINT: minio.endpoint,
       MINIO_ACCESS_KEY: minio.accessKey,
       MINIO_SECRET_KEY: minio.secretKey,
+      SERVICE_TOKENS: serviceToken,
       SIGNING_KEYS: 'benchmark'.repeat(4),
       ARTIFACT_CACHE_DIRECTORY: join(directory, 'cache'),
     },
@@ -139,7 +141,7 @@ function startService(minio: MinioSettings, directory: string): Promise<ServiceP
 async function signedUrl(service: ServiceProcess, { id }: Artifact): Promise<string> {
   const response = await fetch(`${service.url}/v1/artifacts/${id}/download-url`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { ...asGateway, 'content-type': 'application/json' },
     body: '{}',
   })
   if (!response.ok) throw new Error(`The service answered ${response.status}: ${await response.text()}`)

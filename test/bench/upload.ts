@@ -11,6 +11,7 @@ import { Client } from 'minio'
 import { runCommand } from '../../deploy/setup/command.ts'
 import { startGround } from '../../services/gateway/test/gateway-process.ts'
 import type { Ground } from '../../services/gateway/test/gateway-process.ts'
+import { asOperator } from '../support/as-operator.ts'
 
 const GiB = 1024 ** 3
 const MiB = 1024 ** 2
@@ -71,7 +72,7 @@ function openClient({ objectStore }: Ground): { client: Client; bucket: string }
 async function uploadThrough(gatewayUrl: string, bytes: number): Promise<void> {
   const sent = request(`${gatewayUrl}/v1/uploads`, {
     method: 'POST',
-    headers: { 'content-type': 'application/octet-stream', 'content-length': bytes },
+    headers: { ...asOperator, 'content-type': 'application/octet-stream', 'content-length': bytes },
   })
   const responded = once(sent, 'response') as Promise<[IncomingMessage]>
   await pipeline(contentOf(bytes), sent)

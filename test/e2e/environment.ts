@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { operatorKey } from '../support/as-operator.ts'
 import { fromSetUp } from '../support/environment.ts'
 
 /** The environment of services that build the CanvOS fixture, on free ports. */
@@ -12,6 +13,7 @@ export async function serviceEnvironment(): Promise<Record<string, string>> {
     CANVOS_REPOSITORY: fromSetUp('EDGESMITH_TEST_CANVOS_REPOSITORY'),
     DEFAULT_ARG_FILE: argFile,
     INSECURE_REGISTRIES: registry,
+    BOOTSTRAP_API_KEY: operatorKey,
     GATEWAY_PORT: '0',
     VALIDATION_PORT: '0',
     BUILDER_PORT: '0',

@@ -11,6 +11,7 @@ import type { Fleet, FleetDownload, FleetDownloads } from '@edgesmith/contract/f
 import type { Upload } from '@edgesmith/contract/upload'
 import { openFile } from '@edgesmith/iso/file'
 import type { RandomAccess } from '@edgesmith/iso/random-access'
+import { fetch } from '../support/as-operator.ts'
 import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
 import { removeWorker } from '../../deploy/setup/workers.ts'
 import { fromSetUp } from '../support/environment.ts'

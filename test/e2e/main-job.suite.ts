@@ -18,6 +18,7 @@ import { openFileReader } from '@edgesmith/iso/random-access'
 import { parseKey } from '@edgesmith/provenance/keys'
 import { verifyProvenance } from '@edgesmith/provenance/verify'
 import { ApiClient, download } from '../../deploy/quickstart/api-client.ts'
+import { fetch, operatorKey } from '../support/as-operator.ts'
 import { fromSetUp } from '../support/environment.ts'
 import { makeInputs, toForm, type Inputs } from './inputs.ts'
 import { assertBoots, describeVariants, type Boot } from './variants.suite.ts'
@@ -49,7 +50,7 @@ export function describeMainJob(name: string, boots: readonly Boot[], start: () 
       directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-e2e-'))
       inputs = await makeInputs()
       system = await start()
-      api = new ApiClient(system.url)
+      api = new ApiClient(system.url, operatorKey)
     })
     after(async () => {
       await system[Symbol.asyncDispose]()

@@ -96,7 +96,7 @@ export const Principal = Type.Object(
       description: '`key:<id>` for an API key, `oidc:<issuer>#<sub>` for a bearer token of an issuer.',
     }),
     name: Type.String({
-      maxLength: 256,
+      maxLength: 500,
       description: 'What people call it: the name of the key, the `sub`.',
     }),
     tenant: TenantId,

@@ -58,13 +58,9 @@ export class ApiKeys {
     { limit, cursor = '' }: { limit: number; cursor?: string | undefined },
     isWanted: (key: ApiKeyRecord) => boolean,
   ): Promise<ApiKeyPage> {
-    const prefix = `${tenantsPrefix}${tenant}/`
     const items: ApiKey[] = []
-    for await (const { key } of this.#store.list(prefix)) {
-      const id = key.slice(prefix.length)
-      if (id <= cursor) continue
-      const record = (await readRecord(this.#store, id))?.value
-      if (record === undefined || !isWanted(record)) continue
+    for await (const record of this.records(tenant, { after: cursor })) {
+      if (!isWanted(record)) continue
       const last = items.at(-1)
       if (items.length === limit && last !== undefined) return { items, nextCursor: last.id }
       items.push(describeKey(record))
@@ -72,21 +68,27 @@ export class ApiKeys {
     return { items }
   }
 
+  /** All keys of a tenant whose identifier comes after a given one, revoked ones too. */
+  async *records(tenant: string, { after = '' } = {}): AsyncGenerator<ApiKeyRecord> {
+    const prefix = `${tenantsPrefix}${tenant}/`
+    for await (const { key } of this.#store.list(prefix)) {
+      const id = key.slice(prefix.length)
+      const record = id > after ? (await readRecord(this.#store, id))?.value : undefined
+      if (record !== undefined) yield record
+    }
+  }
+
   /** Makes a key; its text is known to the caller alone. */
-  async create(given: NewKey, text = newKeyText()): Promise<{ record: ApiKeyRecord; key: string }> {
-    const record: ApiKeyRecord = {
-      ...given,
-      id: text.id,
-      createdAt: new Date().toISOString(),
-      secretHash: hashSecret(text.secret),
-    }
-    await this.#store.put(`${tenantsPrefix}${record.tenant}/${record.id}`, Buffer.alloc(0))
-    const written = { value: record, version: noVersion }
-    if (!(await writeVersioned(this.#store, prefixOf(record.id), written))) {
-      throw new Error(`There is an API key ${record.id} already.`)
-    }
-    await this.#cache.replace(cacheName(record.id), { value: record, version: noVersion + 1 })
+  async create(given: NewKey): Promise<{ record: ApiKeyRecord; key: string }> {
+    const text = newKeyText()
+    const record = recordOf(given, text)
+    if (!(await this.#insert(record))) throw new Error(`There is an API key ${record.id} already.`)
     return { record, key: formatKey(text) }
+  }
+
+  /** Makes a key of a text given; whether there was none of its identifier. */
+  createOf(text: KeyText, given: NewKey): Promise<boolean> {
+    return this.#insert(recordOf(given, text))
   }
 
   /**
@@ -134,6 +136,15 @@ export class ApiKeys {
       await this.#cache.replace(cacheName(id), { value, version: read.version + 1 })
       return value
     }
+  }
+
+  async #insert(record: ApiKeyRecord): Promise<boolean> {
+    await this.#store.put(`${tenantsPrefix}${record.tenant}/${record.id}`, Buffer.alloc(0))
+    if (!(await writeVersioned(this.#store, prefixOf(record.id), { value: record, version: noVersion }))) {
+      return false
+    }
+    await this.#cache.replace(cacheName(record.id), { value: record, version: noVersion + 1 })
+    return true
   }
 }
 
@@ -184,6 +195,10 @@ export function describeKey(record: ApiKeyRecord): ApiKey {
 /** The problem of a key that there is not, or not for the one who asks. */
 export function keyNotFound(id: string): ProblemError {
   return new ProblemError('key-not-found', `There is no API key ${id}.`)
+}
+
+function recordOf(given: NewKey, { id, secret }: KeyText): ApiKeyRecord {
+  return { ...given, id, createdAt: new Date().toISOString(), secretHash: hashSecret(secret) }
 }
 
 function readRecord(store: ObjectStore, id: string): Promise<Versioned<ApiKeyRecord> | undefined> {

@@ -45,7 +45,9 @@ describe('tenants', () => {
     await first.create({ id: 'acme', name: 'Acme', limits: { queuedBuilds: 3 } })
     const names = Array.from({ length: 12 }, (_, index) => `project-${index}`)
     await Promise.all(
-      names.map((project, index) => [first, second][index % 2]?.addProject({ tenant: 'acme', project })),
+      names.map((project, index) =>
+        (index % 2 === 0 ? first : second).addProject({ tenant: 'acme', project }),
+      ),
     )
     const seen = await second.require('acme')
     assert.deepEqual(seen.projects.map(({ id }) => id).sort(), ['default', ...names].sort())

@@ -63,12 +63,17 @@ export function createApp({
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.setValidatorCompiler(compileValidator)
   handleProblems(app)
-  app.get('/healthz', { schema: { hide: true, response: { 200: Health } }, logLevel: 'warn' }, () => ({
-    status: 'ok' as const,
-  }))
+  const config = { scope: 'public' } as const
+  app.get(
+    '/healthz',
+    { config, schema: { hide: true, response: { 200: Health } }, logLevel: 'warn' },
+    () => ({
+      status: 'ok' as const,
+    }),
+  )
   app.get(
     '/readyz',
-    { schema: { hide: true, response: { 200: Readiness, 503: Readiness } }, logLevel: 'warn' },
+    { config, schema: { hide: true, response: { 200: Readiness, 503: Readiness } }, logLevel: 'warn' },
     async (_request, reply) => {
       const results = await Promise.allSettled(dependencies.map((dependency) => dependency.check()))
       const states = results.map((result, index) => [

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { onRequestHookHandler } from 'fastify'
 import { ProblemError } from '@edgesmith/contract/problem'
 
@@ -6,26 +7,32 @@ function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-/**
- * Makes an `onRequest` hook that asks for one of the tokens as `Authorization: Bearer`; with no tokens
- * configured every request passes. Requests without one are answered `unauthorized`.
- */
-export function requireBearerToken(tokens: readonly string[]): onRequestHookHandler {
+/** Makes a check whether a request has one of the tokens as `Authorization: Bearer`. */
+export function tokenCheck(tokens: readonly string[]): (headers: IncomingHttpHeaders) => boolean {
   const accepted = tokens.map(digest)
-  return (request, _reply, done) => {
-    const given = /^Bearer ([^\s]+)$/i.exec(request.headers.authorization ?? '')?.[1]
-    const matches =
+  return ({ authorization = '' }) => {
+    const given = /^Bearer ([^\s]+)$/i.exec(authorization)?.[1]
+    return (
       given !== undefined && accepted.map((token) => timingSafeEqual(token, digest(given))).includes(true)
-    done(accepted.length === 0 || matches ? undefined : unauthorized(given !== undefined))
+    )
   }
 }
 
-function unauthorized(hasToken: boolean): ProblemError {
+/**
+ * Makes an `onRequest` hook that asks for one of the tokens between services; with no tokens configured every
+ * request passes. Requests without one are answered `unauthorized`.
+ */
+export function requireBearerToken(tokens: readonly string[]): onRequestHookHandler {
+  const isToken = tokenCheck(tokens)
+  return ({ headers }, _reply, done) => {
+    done(tokens.length === 0 || isToken(headers) ? undefined : unauthorized())
+  }
+}
+
+function unauthorized(): ProblemError {
   return new ProblemError(
     'unauthorized',
-    hasToken
-      ? 'The token in the Authorization header is not one of the configured tokens.'
-      : 'Send the token in the header `Authorization: Bearer <token>`.',
+    'Only the other services may call this one, with a token in the header `Authorization: Bearer <token>`.',
     { headers: { 'www-authenticate': 'Bearer' } },
   )
 }

@@ -54,15 +54,6 @@ export const canvosVariables = {
   }),
 }
 
-/** Who may call the public API. */
-export const apiTokenVariables = {
-  API_TOKENS: list({
-    default: [],
-    secret: true,
-    description: 'Bearer tokens of the public API; required unless the service listens on loopback only.',
-  }),
-}
-
 /** Who may call the services behind the gateway. */
 export const serviceTokenVariables = {
   SERVICE_TOKENS: list({

@@ -3,13 +3,21 @@ import type { TSchema } from 'typebox'
 
 type ProblemResponse = { description: string; content: { 'application/problem+json': { schema: TSchema } } }
 
+const everywhere = [
+  'unauthorized',
+  'forbidden',
+  'project-not-found',
+  'internal',
+  'upstream-unavailable',
+] as const satisfies ProblemCode[]
+
 /**
  * The `response` schemas of the problems a route can answer, by status; what every route can answer
- * (401, 500, 503) is included.
+ * is included.
  */
 export function problemResponses(...codes: ProblemCode[]): Record<string, ProblemResponse> {
   const byStatus = new Map<number, string[]>()
-  for (const code of [...codes, 'unauthorized', 'internal', 'upstream-unavailable'] as ProblemCode[]) {
+  for (const code of [...codes, ...everywhere]) {
     const { status, title } = problems[code]
     byStatus.set(status, [...(byStatus.get(status) ?? []), `${title} (\`${code}\`).`])
   }

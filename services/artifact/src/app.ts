@@ -1,5 +1,7 @@
+import { guardRoutes } from '@edgesmith/service/access'
 import type { App } from '@edgesmith/service/app'
 import { createApp } from '@edgesmith/service/app'
+import { forwardedAuthentication } from '@edgesmith/service/forwarded-principal'
 import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ArtifactContext } from './context.ts'
@@ -21,6 +23,7 @@ export async function createArtifactApp(context: ArtifactContext, logger: Fastif
     dependencies: [{ name: 'object-store', check: () => context.store.check() }],
   })
   await describeApi(app)
+  guardRoutes(app, forwardedAuthentication(context.config.serviceTokens))
   artifactRoutes(app, context)
   downloadUrlRoutes(app, context)
   batchDownloadUrlRoute(app, context)

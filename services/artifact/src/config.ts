@@ -1,6 +1,5 @@
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
-  apiTokenVariables,
   listenVariables,
   loggingVariables,
   objectStoreVariables,
@@ -18,13 +17,12 @@ import {
   url,
   type Environment,
 } from '@edgesmith/service/environment'
-import { listenFaults, trustedProxyFaults } from '@edgesmith/service/listen-policy'
+import { trustedProxyFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the artifact service. */
 export const artifactVariables = {
   ...loggingVariables,
   ...listenVariables('ARTIFACT', 8083),
-  ...apiTokenVariables,
   ...serviceTokenVariables,
   ...objectStoreVariables,
   ARTIFACT_PUBLIC_URL: optional(
@@ -88,8 +86,7 @@ export type ArtifactConfig = {
   readonly logLevel: string
   readonly host: string
   readonly port: number
-  readonly apiTokens: readonly string[]
-  /** Those of the gateway; where there are none it sends an API token. */
+  /** Those of the gateway, which alone may say who makes a request. */
   readonly serviceTokens: readonly string[]
   readonly objectStore: ObjectStoreConfig
   readonly publicUrl: string | undefined
@@ -110,7 +107,9 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<ty
 
 /** The artifact service's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof artifactVariables>): ArtifactConfig {
-  const faults = [...env.faults, ...listenFaults('ARTIFACT_HOST', env.ARTIFACT_HOST, env.API_TOKENS)]
+  const faults = [...env.faults]
+  if (env.SERVICE_TOKENS.length === 0)
+    faults.push('SERVICE_TOKENS is required; make a token with `openssl rand -hex 32`')
   const objectStore = toObjectStoreConfig(env, faults)
   if (env.SIGNING_KEYS.length === 0)
     faults.push('SIGNING_KEYS is required; make a key with `openssl rand -hex 32`')
@@ -128,7 +127,6 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     logLevel: env.LOG_LEVEL,
     host: env.ARTIFACT_HOST,
     port: env.ARTIFACT_PORT,
-    apiTokens: env.API_TOKENS,
     serviceTokens: env.SERVICE_TOKENS,
     objectStore,
     publicUrl: env.ARTIFACT_PUBLIC_URL,

@@ -3,7 +3,12 @@ import { describe, it } from 'node:test'
 import { ConfigurationError } from '@edgesmith/service/environment'
 import { readEnv, toConfig } from '../src/config.ts'
 
-const environment = { OBJECT_STORE: 'directory', OBJECT_DIRECTORY: '.', SIGNING_KEYS: 'k'.repeat(32) }
+const environment = {
+  OBJECT_STORE: 'directory',
+  OBJECT_DIRECTORY: '.',
+  SIGNING_KEYS: 'k'.repeat(32),
+  SERVICE_TOKENS: 'between-services',
+}
 
 describe('the configuration of the artifact service', () => {
   it('takes addresses, networks and known names as trusted proxies', () => {

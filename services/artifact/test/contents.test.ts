@@ -9,6 +9,7 @@ import type { ImageContents } from '@edgesmith/contract/verification'
 import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage } from './images.ts'
 
@@ -27,8 +28,7 @@ describe('GET /v1/artifacts/{id}/contents', () => {
         logLevel: 'silent',
         host: '127.0.0.1',
         port: 0,
-        apiTokens: ['token'],
-        serviceTokens: [],
+        serviceTokens: [serviceToken],
         publicUrl: undefined,
         trustedProxies: [],
         signingKeys: ['k'.repeat(32)],
@@ -42,10 +42,7 @@ describe('GET /v1/artifacts/{id}/contents', () => {
     await rm(directory, { recursive: true })
   })
 
-  const get = (id: string, query = '') =>
-    fetch(`${service.url}/v1/artifacts/${id}/contents${query}`, {
-      headers: { authorization: 'Bearer token' },
-    })
+  const get = (id: string, query = '') => fetch(`${service.url}/v1/artifacts/${id}/contents${query}`)
   const list = async (id: string, query = '') => {
     const response = await get(id, query)
     assert.equal(response.status, 200)
@@ -101,6 +98,6 @@ describe('GET /v1/artifacts/{id}/contents', () => {
 
   it('asks for the token', async () => {
     const { id } = await storeImage(store, made.images.oldLayout)
-    assert.equal((await fetch(`${service.url}/v1/artifacts/${id}/contents`)).status, 401)
+    assert.equal((await globalThis.fetch(`${service.url}/v1/artifacts/${id}/contents`)).status, 401)
   })
 })

@@ -11,6 +11,7 @@ import type { Problem } from '@edgesmith/contract/problem'
 import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import request from 'supertest'
+import { asGateway, fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import { startArtifact } from '../src/service.ts'
 
 const bytes = randomBytes(300_000)
@@ -26,8 +27,7 @@ describe('artifacts and their signed URLs', () => {
     logLevel: 'silent',
     host: '127.0.0.1',
     port: 0,
-    apiTokens: [],
-    serviceTokens: [],
+    serviceTokens: [serviceToken],
     publicUrl: undefined,
     trustedProxies: [],
     signingKeys: ['new'.repeat(16), 'old'.repeat(16)],
@@ -50,7 +50,9 @@ describe('artifacts and their signed URLs', () => {
   })
 
   async function signed(ttlSeconds = 60): Promise<URL> {
-    const response = await request(service.url)
+    const response = await request
+      .agent(service.url)
+      .set(asGateway)
       .post(`/v1/artifacts/${artifact.id}/download-url`)
       .send({ ttlSeconds })
     assert.equal(response.status, 201, response.text)
@@ -61,7 +63,7 @@ describe('artifacts and their signed URLs', () => {
   }
 
   it('tells about an artifact', async () => {
-    const response = await request(service.url).get(`/v1/artifacts/${artifact.id}`)
+    const response = await request.agent(service.url).set(asGateway).get(`/v1/artifacts/${artifact.id}`)
     assert.deepEqual(response.body, artifact)
     assert.equal(artifact.sha256, sha256.toString('hex'))
   })
@@ -179,7 +181,7 @@ describe('artifacts and their signed URLs', () => {
   })
 
   it('refuses bad requests for a URL', async () => {
-    const api = request(service.url)
+    const api = request.agent(service.url).set(asGateway)
     const path = `/v1/artifacts/${artifact.id}/download-url`
     assert.equal((await api.post(path).send({ ttlSeconds: 0 })).status, 422)
     assert.equal((await api.post(path).send({ ttlSeconds: 604_801 })).status, 422)

@@ -16,6 +16,7 @@ import type { RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore, type ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { startMinio } from '../../../deploy/minio/server.ts'
+import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import type { ArtifactConfig } from '../src/config.ts'
 import { startArtifact } from '../src/service.ts'
 
@@ -110,8 +111,7 @@ function testDownloads(
         logLevel: 'silent',
         host: '127.0.0.1',
         port: 0,
-        apiTokens: [],
-        serviceTokens: [],
+        serviceTokens: [serviceToken],
         publicUrl: undefined,
         trustedProxies: [],
         signingKeys: ['new'.repeat(16)],

@@ -22,6 +22,7 @@ import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { v7 as uuidv7 } from 'uuid'
+import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import { startArtifact } from '../src/service.ts'
 
 const execute = promisify(execFile)
@@ -72,7 +73,7 @@ describe('Provenance of an artifact', () => {
   function start(files: readonly string[]): Promise<RunningService> {
     return startArtifact(
       {
-        ...{ logLevel: 'silent', host: '127.0.0.1', port: 0, apiTokens: [], serviceTokens: [] },
+        ...{ logLevel: 'silent', host: '127.0.0.1', port: 0, serviceTokens: [serviceToken] },
         ...{ publicUrl: undefined, trustedProxies: [], signingKeys: ['k'.repeat(32)] },
         objectStore: { kind: 'directory', directory: '' },
         provenance: files.length === 0 ? undefined : { keyFiles: files, builderId: 'urn:edgesmith:builder' },

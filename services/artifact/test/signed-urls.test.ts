@@ -7,6 +7,7 @@ import type { Artifact, DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openStores, type OpenStores } from '../../../libs/artifacts/test/stores.ts'
+import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import { startArtifact } from '../src/service.ts'
 
 const bytes = randomBytes(300_000)
@@ -15,8 +16,7 @@ const config = {
   logLevel: 'silent',
   host: '127.0.0.1',
   port: 0,
-  apiTokens: [],
-  serviceTokens: [],
+  serviceTokens: [serviceToken],
   publicUrl: undefined,
   trustedProxies: ['127.0.0.1'],
   signingKeys: ['new'.repeat(16), 'old'.repeat(16)],

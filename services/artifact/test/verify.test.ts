@@ -20,6 +20,7 @@ import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage, userData, userDataPath } from './images.ts'
 
@@ -74,8 +75,7 @@ describe('POST /v1/artifacts/{id}/verify', () => {
         logLevel: 'silent',
         host: '127.0.0.1',
         port: 0,
-        apiTokens: [],
-        serviceTokens: [],
+        serviceTokens: [serviceToken],
         publicUrl: undefined,
         trustedProxies: [],
         signingKeys: ['k'.repeat(32)],

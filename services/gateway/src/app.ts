@@ -1,7 +1,7 @@
 import fastifyMultipart from '@fastify/multipart'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
+import { guardRoutes } from '@edgesmith/service/access'
 import { createApp, type App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import type { GatewayContext } from './context.ts'
@@ -23,7 +23,7 @@ const partLimit = 512
 
 /** Makes the gateway's app without the parts that other services or files answer for. */
 export async function createGatewayApi(context: GatewayContext, logger: FastifyBaseLogger): Promise<App> {
-  const { config, redis, store, validation } = context
+  const { config, identity, redis, store, validation } = context
   const app = createApp({
     logger,
     bodyLimit: specLimitBytes,
@@ -35,8 +35,8 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     ],
   })
   await describeApi(app)
+  guardRoutes(app, (headers) => identity.authenticator.authenticate(headers))
   await app.register(async (scope) => {
-    scope.addHook('onRequest', requireBearerToken(config.apiTokens))
     await acceptForms(scope)
     uploadRoutes(scope, context)
     resumableUploadRoutes(scope, context)

@@ -1,6 +1,6 @@
+import { identityVariables, toIdentitySettings, type IdentitySettings } from '@edgesmith/identity/settings'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
-  apiTokenVariables,
   listenVariables,
   loggingVariables,
   objectStoreVariables,
@@ -21,7 +21,6 @@ import {
   url,
   type Environment,
 } from '@edgesmith/service/environment'
-import { listenFaults } from '@edgesmith/service/listen-policy'
 import { defaultExpandedLimitBytes, defaultExpansionRatio } from '@edgesmith/uploads/upload-limits'
 import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 
@@ -29,7 +28,7 @@ import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 export const gatewayVariables = {
   ...loggingVariables,
   ...listenVariables('GATEWAY', 8080),
-  ...apiTokenVariables,
+  ...identityVariables,
   ...serviceTokenVariables,
   ...redisVariables,
   ...objectStoreVariables,
@@ -93,7 +92,7 @@ export type GatewayConfig = {
   readonly logLevel: string
   readonly host: string
   readonly port: number
-  readonly apiTokens: readonly string[]
+  readonly identity: IdentitySettings
   readonly serviceTokens: readonly string[]
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
@@ -113,14 +112,15 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<ty
 
 /** The gateway's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConfig {
-  const faults = [...env.faults, ...listenFaults('GATEWAY_HOST', env.GATEWAY_HOST, env.API_TOKENS)]
+  const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
+  const identity = toIdentitySettings(env, faults)
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
     host: env.GATEWAY_HOST,
     port: env.GATEWAY_PORT,
-    apiTokens: env.API_TOKENS,
+    identity,
     serviceTokens: env.SERVICE_TOKENS,
     redisUrl: env.REDIS_URL,
     objectStore,

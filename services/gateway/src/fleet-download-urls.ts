@@ -1,22 +1,24 @@
 import type { DownloadUrlBatchRequest, DownloadUrlBatchResult } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
+import type { Principal } from '@edgesmith/contract/access'
+import { forwardedHeaders } from '@edgesmith/service/forwarded-principal'
 import { request } from 'undici'
 
 /** The gateway's side of the artifact service, which has the keys of signed URLs. */
 export class DownloadUrlClient {
   readonly #baseUrl: string
-  readonly #headers: Record<string, string>
+  readonly #serviceToken: string
 
-  constructor(baseUrl: string, token: string | undefined) {
+  constructor(baseUrl: string, serviceToken: string) {
     this.#baseUrl = baseUrl
-    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    this.#serviceToken = serviceToken
   }
 
-  /** Signs URLs of many artifacts. @throws ProblemError `upstream-unavailable` */
-  async sign(body: DownloadUrlBatchRequest): Promise<DownloadUrlBatchResult> {
+  /** Signs URLs of many artifacts for a principal. @throws ProblemError `upstream-unavailable` */
+  async sign(principal: Principal, body: DownloadUrlBatchRequest): Promise<DownloadUrlBatchResult> {
     const response = await request(`${this.#baseUrl}/internal/download-urls`, {
       method: 'POST',
-      headers: { ...this.#headers, 'content-type': 'application/json' },
+      headers: { ...forwardedHeaders(principal, this.#serviceToken), 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }).catch((error: unknown) => {
       throw new ProblemError(

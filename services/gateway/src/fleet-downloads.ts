@@ -1,3 +1,4 @@
+import type { Principal } from '@edgesmith/contract/access'
 import type { FleetDownload, FleetDownloads } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { checksumLine } from '@edgesmith/artifacts/artifacts'
@@ -14,7 +15,7 @@ const retryAfterSeconds = 10
 export async function listDownloads(
   { fleets, downloadUrls }: GatewayContext,
   fleetId: string,
-  ttlSeconds: number,
+  { ttlSeconds, principal }: { ttlSeconds: number; principal: Principal },
 ): Promise<FleetDownloads> {
   const { sites } = await fleets.get(fleetId)
   const checksums = await fleets.checksums(fleetId)
@@ -33,7 +34,7 @@ export async function listDownloads(
     })
   }
   const artifacts = ready.map(({ artifactId: id, name }) => ({ id, name }))
-  const { urls, expiresAt } = await downloadUrls.sign({ ttlSeconds, artifacts })
+  const { urls, expiresAt } = await downloadUrls.sign(principal, { ttlSeconds, artifacts })
   return {
     items: ready.map((item, index) => ({ ...item, url: urls[index] ?? '', expiresAt })),
     missing: sites - ready.length,

@@ -6,6 +6,7 @@ import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
+import { openIdentity } from '@edgesmith/identity/identity'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -33,6 +34,7 @@ export async function startGateway(
     closeRedis,
   )
   warnOfVolatileRedis(redis, logger).catch(onError)
+  const identity = await openIdentity({ store, redis, settings: config.identity, fetch }, config.host)
   const notifications = resources.use(new Notifications(redis, onError))
   const queue = resources.use(new BuildQueue(redis, onError))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))
@@ -40,6 +42,7 @@ export async function startGateway(
   const app = await createGatewayApp(
     {
       config,
+      identity,
       store,
       redis,
       repository: new BuildRepository(redis),
@@ -49,7 +52,7 @@ export async function startGateway(
       fleets: new FleetRepository(redis),
       fleetQueue,
       checksumQueue,
-      downloadUrls: new DownloadUrlClient(config.artifactUrl, config.serviceTokens[0] ?? config.apiTokens[0]),
+      downloadUrls: new DownloadUrlClient(config.artifactUrl, config.serviceTokens[0] ?? ''),
     },
     logger,
   )

@@ -15,6 +15,7 @@ import { placeholderUserData } from '@edgesmith/stamp/placeholder'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import type { Redis } from 'ioredis'
 import { v7 as uuidv7 } from 'uuid'
+import { fetch } from '../../../test/support/as-operator.ts'
 import { path, Workshop } from '../../../test/support/image-workshop.ts'
 import { startHarness, type Harness } from './harness.ts'
 

@@ -7,8 +7,8 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type { InputRole } from '@edgesmith/contract/build-spec'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { ValidationResult } from '@edgesmith/contract/validation'
-import request from 'supertest'
 import { pack, type Header } from 'tar-stream'
+import { request } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 const spec = {

@@ -4,7 +4,7 @@ import { zstdCompressSync } from 'node:zlib'
 import { readAccepted } from '@edgesmith/builds/accepted-build'
 import type { Build, BuildPage } from '@edgesmith/contract/build'
 import type { Problem } from '@edgesmith/contract/problem'
-import request from 'supertest'
+import { fetch, request } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 const spec = {

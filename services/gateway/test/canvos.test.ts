@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { CanvosReleases, ReleaseArguments, ReleaseKubernetesVersions } from '@edgesmith/contract/release'
-import request from 'supertest'
+import { request } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 describe('what CanvOS offers', () => {

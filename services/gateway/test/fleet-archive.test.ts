@@ -11,6 +11,7 @@ import { concludeBuild } from '@edgesmith/builds/build-conclusion'
 import { finishBuild } from '@edgesmith/builds/build-state'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import { makeManifest, type Manifest } from '@edgesmith/manifest/manifest'
+import { operatorKey } from '../../../test/support/as-operator.ts'
 import { openTar, tarSize } from '../src/fleet-tar.ts'
 import { FleetBuilder } from './fleet-builder.ts'
 import { FleetClient, sitesOf, until } from './fleet-client.ts'
@@ -108,7 +109,9 @@ describe('the tar of a fleet', () => {
     }
     assert.deepEqual(await openFiles(), [])
     const url = `${harness.url}/v1/fleets/${id}/archive`
-    const curl = spawn('curl', ['--silent', '--include', url], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const curl = spawn('curl', ['--silent', '--include', '--oauth2-bearer', operatorKey, url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const ended = once(curl, 'close')
     let bytes = 0
     let head = ''

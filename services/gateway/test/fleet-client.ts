@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Build } from '@edgesmith/contract/build'
 import type { Fleet, FleetDownloads, FleetSitePage } from '@edgesmith/contract/fleet'
+import { fetch } from '../../../test/support/as-operator.ts'
 
 /** What the sites of the tests' fleets have in common. */
 export const fleetBuild = {

@@ -9,6 +9,7 @@ import { describeFailure, finishBuild, type Outcome } from '@edgesmith/builds/bu
 import type { Fleet } from '@edgesmith/contract/fleet'
 import { findFile, openFile } from '@edgesmith/iso/file'
 import type { RandomAccess } from '@edgesmith/iso/random-access'
+import { fetch } from '../../../test/support/as-operator.ts'
 import { makeInputs } from '../../../test/e2e/inputs.ts'
 import { path as userDataPath } from '../../../test/support/image-workshop.ts'
 import { FleetBuilder } from './fleet-builder.ts'

@@ -9,6 +9,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { startMinio } from '../../../deploy/minio/server.ts'
+import { operatorKey } from '../../../test/support/as-operator.ts'
 
 /** A gateway in a process of its own. */
 export type GatewayProcess = AsyncDisposable & {
@@ -66,9 +67,10 @@ export async function startGround(kind: ObjectStoreConfig['kind']): Promise<Grou
   }
 }
 
-/** The keys of all objects. */
+/** The keys of all objects but tenants and API keys. */
 export async function keysOf(store: ObjectStore): Promise<string[]> {
-  return (await Array.fromAsync(store.list(''))).map(({ key }) => key)
+  const keys = (await Array.fromAsync(store.list(''))).map(({ key }) => key)
+  return keys.filter((key) => !key.startsWith('identity/'))
 }
 
 const main = path.join(import.meta.dirname, '../src/main.ts')
@@ -76,7 +78,7 @@ const main = path.join(import.meta.dirname, '../src/main.ts')
 /** Starts a gateway as a process of its own, with these variables over those of this process. */
 export async function spawnGateway(env: Record<string, string>): Promise<GatewayProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
-    env: { ...process.env, LOG_LEVEL: 'info', ...env },
+    env: { ...process.env, LOG_LEVEL: 'info', BOOTSTRAP_API_KEY: operatorKey, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const { pid } = child

@@ -8,6 +8,7 @@ import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { startValidation } from '@edgesmith/validation-service/service'
+import { operatorKey } from '../../../test/support/as-operator.ts'
 import { startGateway } from '../src/service.ts'
 
 const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', import.meta.url).pathname
@@ -19,7 +20,7 @@ export type Harness = AsyncDisposable & {
   readonly redisUrl: string
   /** Environment variables of another service that works on the same. */
   readonly environment: Readonly<Record<string, string>>
-  /** Keys of everything in the object store. */
+  /** Keys of everything in the object store but tenants and API keys. */
   readonly keys: () => Promise<string[]>
   /** Files the object store is still receiving. */
   readonly incoming: () => Promise<string[]>
@@ -27,7 +28,6 @@ export type Harness = AsyncDisposable & {
 
 /** Starts the gateway, the validation and the artifact service on a Redis and a directory of their own. */
 export async function startHarness({
-  apiTokens = [] as string[],
   uploadLimitBytes = 1_000_000,
   idleTimeoutSeconds = 60,
   uploadQuotaBytes = undefined as number | undefined,
@@ -65,7 +65,6 @@ export async function startHarness({
   const artifact = resources.use(
     await startArtifact({
       ...common,
-      apiTokens,
       serviceTokens: ['between-services'],
       publicUrl: undefined,
       trustedProxies: ['loopback'],
@@ -75,7 +74,7 @@ export async function startHarness({
   const gateway = resources.use(
     await startGateway({
       ...common,
-      apiTokens,
+      identity: { bootstrapKey: operatorKey },
       serviceTokens: ['between-services'],
       redisUrl: redis.url,
       validationUrl: validation.url,
@@ -101,10 +100,11 @@ export async function startHarness({
       VALIDATION_URL: validation.url,
       ARTIFACT_URL: artifact.url,
       SERVICE_TOKENS: 'between-services',
+      BOOTSTRAP_API_KEY: operatorKey,
     },
     keys: async () => {
       const keys: string[] = []
-      for await (const { key } of store.list('')) keys.push(key)
+      for await (const { key } of store.list('')) if (!key.startsWith('identity/')) keys.push(key)
       return keys
     },
     incoming: () => readdir(path.join(objects, '.incoming')),

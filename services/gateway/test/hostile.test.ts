@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import type { Diagnostic } from '@edgesmith/contract/diagnostic'
 import type { Problem } from '@edgesmith/contract/problem'
-import request from 'supertest'
+import { operatorKey, request } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 const spec = JSON.stringify({ arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' } })
@@ -118,7 +118,7 @@ describe('hostile input', () => {
       const form = '--b\r\nContent-Disposition: form-data; name="localUi"; filename="a.tar"\r\n\r\n'
       const type = path === 'builds' ? 'multipart/form-data; boundary=b' : 'application/octet-stream'
       socket.write(
-        `POST /v1/${path} HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nContent-Length: 90000\r\n\r\n`,
+        `POST /v1/${path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${operatorKey}\r\nContent-Type: ${type}\r\nContent-Length: 90000\r\n\r\n`,
       )
       socket.write(`${path === 'builds' ? form : ''}${'x'.repeat(20_000)}`)
       socket.resume()

@@ -6,6 +6,7 @@ import { zstdCompressSync } from 'node:zlib'
 import type { ResumableUpload } from '@edgesmith/contract/upload'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { findUpload } from '@edgesmith/uploads/uploads'
+import { fetch } from '../../../test/support/as-operator.ts'
 import { keysOf, startGround } from './gateway-process.ts'
 import { append, appendAndCut, beginUpload, offsetOf } from './tus-client.ts'
 

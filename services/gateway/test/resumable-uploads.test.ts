@@ -8,6 +8,7 @@ import { openRedis, closeRedis } from '@edgesmith/builds/redis-connection'
 import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import { Upload } from 'tus-js-client'
+import { asOperator, fetch } from '../../../test/support/as-operator.ts'
 import { removeExpired } from '../src/resumable/expiry.ts'
 import { RedisLocker } from '../src/resumable/redis-locker.ts'
 import { keysOf, startGround, type GatewayProcess, type Ground } from './gateway-process.ts'
@@ -48,6 +49,7 @@ describe('resumable uploads', () => {
       const upload = new Upload(bytes, {
         endpoint: `${gateway.url}/v1/uploads/resumable`,
         chunkSize: 3 * MiB,
+        headers: asOperator,
         retryDelays: [0],
         metadata: { filename: 'core.tar.zst', filetype: 'application/zstd' },
         onSuccess: () => {
@@ -279,17 +281,15 @@ describe('resumable uploads', () => {
     assert.equal(await offsetOf(url), 0)
   })
 
-  it('asks for the token', async () => {
-    await using guarded = await ground.startGateway({ API_TOKENS: 'a-token' })
-    const url = `${guarded.url}/v1/uploads/resumable`
+  it('asks for credentials', async () => {
+    const url = `${gateway.url}/v1/uploads/resumable`
     for (const [method, target] of [
       ['OPTIONS', url],
       ['POST', url],
-      ...['GET', 'HEAD', 'PATCH', 'DELETE'].map((name) => [name, guarded.url + missing]),
+      ...['GET', 'HEAD', 'PATCH', 'DELETE'].map((name) => [name, gateway.url + missing]),
     ] as [string, string][]) {
-      assert.equal((await tusRequest(method, target)).status, 401, method)
+      assert.equal((await tusRequest(method, target, { authorization: '' })).status, 401, method)
     }
-    await beginUpload(guarded.url, 5, { authorization: 'Bearer a-token' })
   })
 
   it('is in the description of the API', async () => {

@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import type { Build } from '@edgesmith/contract/build'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { RetentionReport } from '@edgesmith/contract/retention'
-import request from 'supertest'
+import { request } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 describe('retention', () => {

@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { publishArtifact } from '@edgesmith/artifacts/artifacts'
 import type { DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
+import { fetch } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 const bytes = Buffer.alloc(100_000, 'installer')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { text } from 'node:stream/consumers'
+import { asOperator } from '../../../test/support/as-operator.ts'
 
 export type Answer = { status: number; headers: IncomingHttpHeaders; body: string }
 
@@ -18,6 +19,7 @@ export async function tusRequest(
     agent: false,
     headers: {
       'tus-resumable': '1.0.0',
+      ...asOperator,
       ...(body === undefined ? {} : { 'content-type': 'application/offset+octet-stream' }),
       'content-length': body?.length ?? 0,
       ...headers,
@@ -72,6 +74,7 @@ export async function appendAndCut(
     agent: false,
     headers: {
       'tus-resumable': '1.0.0',
+      ...asOperator,
       'content-type': 'application/offset+octet-stream',
       'content-length': bytes.length,
       'upload-offset': offset,

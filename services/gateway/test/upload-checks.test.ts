@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type { Problem } from '@edgesmith/contract/problem'
-import request from 'supertest'
+import { request } from '../../../test/support/as-operator.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 const content = randomBytes(50_000)

@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import * as artifact from '@edgesmith/artifact-service/config'
 import * as builder from '@edgesmith/builder-service/config'
 import * as gateway from '@edgesmith/gateway-service/config'
 import { ConfigurationError, readEnvironment, text } from '@edgesmith/service/environment'
+import { isLoopback } from '@edgesmith/service/listen-policy'
 import * as validation from '@edgesmith/validation-service/config'
 import { keepProvenanceKey } from './kept-key.ts'
+import { keptApiKey, tellNewKey } from './kept-api-key.ts'
 import { keptSecrets } from './kept-secrets.ts'
 
 /** The environment variables of standalone; besides these it takes all of the four services. */
@@ -27,7 +30,8 @@ export type StandaloneConfig = {
 
 /**
  * The configuration of the four services in one process: what the environment sets, and for the rest
- * parts that need nothing but the data directory. Makes that directory's secrets where missing.
+ * parts that need nothing but the data directory. Makes that directory's secrets where missing, and on loopback
+ * an operator's API key where the environment sets none.
  * @throws ConfigurationError naming every fault of every service.
  */
 export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promise<StandaloneConfig> {
@@ -40,6 +44,8 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     CANVOS_MIRROR_DIRECTORY: join(dataDirectory, 'canvos.git'),
     SIGNING_KEYS: signingKey,
     PROVENANCE_KEYS: await keepProvenanceKey(dataDirectory),
+    // Known to this process alone, which all four are.
+    SERVICE_TOKENS: randomBytes(32).toString('hex'),
     // The gateway, which tells whom it downloads for.
     TRUSTED_PROXIES: '127.0.0.1',
     ...source,
@@ -54,6 +60,7 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
       return undefined
     }
   }
+  if (needsKey(source)) Object.assign(env, { BOOTSTRAP_API_KEY_FILE: await makeKey(dataDirectory) })
   const configs = {
     artifact: collect(() => artifact.toConfig(artifact.readEnv(env))),
     validation: collect(() => validation.toConfig(validation.readEnv(env))),
@@ -62,6 +69,23 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
   }
   if (!isComplete(configs) || faults.size > 0) throw new ConfigurationError([...faults])
   return { dataDirectory, ownRedis: source['REDIS_URL'] === undefined, ...configs }
+}
+
+/** Whether nothing says who is let in, and no other host can reach the service. */
+function needsKey({
+  GATEWAY_HOST: host = '127.0.0.1',
+  BOOTSTRAP_API_KEY: key,
+  BOOTSTRAP_API_KEY_FILE: file,
+}: NodeJS.ProcessEnv): boolean {
+  return key === undefined && file === undefined && isLoopback(host)
+}
+
+/** Makes the operator's key at the first start, and tells it; answers the file that has it. */
+async function makeKey(dataDirectory: string): Promise<string> {
+  const file = join(dataDirectory, 'api-key')
+  const { key, isNew } = await keptApiKey(file)
+  if (isNew) tellNewKey(key, file)
+  return file
 }
 
 function isComplete<T extends Record<string, object | undefined>>(

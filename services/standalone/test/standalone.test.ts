@@ -15,6 +15,7 @@ import { ConfigurationError } from '@edgesmith/service/environment'
 import { openStore } from '@edgesmith/store/open-store'
 import { publishArtifact } from '../../../libs/artifacts/src/artifacts.ts'
 import { removeWorker } from '../../../deploy/setup/workers.ts'
+import { fetch, operatorKey } from '../../../test/support/as-operator.ts'
 import { fromSetUp } from '../../../test/support/environment.ts'
 import { readConfig } from '../src/config.ts'
 import { startStandalone, type RunningStandalone } from '../src/standalone.ts'
@@ -34,6 +35,7 @@ describe('standalone', () => {
       BUILDER_PORT: '0',
       ARTIFACT_PORT: '0',
       BUILDER_ID: basename(directory),
+      BOOTSTRAP_API_KEY: operatorKey,
       DOCKER_HOST: fromSetUp('DOCKER_HOST'),
       ENGINE_IMAGE: fromSetUp('EDGESMITH_TEST_ENGINE_IMAGE'),
       CANVOS_REPOSITORY: fromSetUp('EDGESMITH_TEST_CANVOS_REPOSITORY'),
@@ -46,10 +48,17 @@ describe('standalone', () => {
   })
 
   it('names the faults of all services at once', async () => {
-    const faulty = { ...environment, GATEWAY_HOST: '0.0.0.0', ARTIFACT_PORT: 'x', BUILDER_CONCURRENCY: '0' }
+    const faulty = {
+      ...environment,
+      BOOTSTRAP_API_KEY_FILE: '/dev/null',
+      GATEWAY_PORT: '-1',
+      ARTIFACT_PORT: 'x',
+      BUILDER_CONCURRENCY: '0',
+    }
     await assert.rejects(readConfig(faulty), (error) => {
       assert.ok(error instanceof ConfigurationError)
-      assert.match(error.message, /GATEWAY_HOST/)
+      assert.match(error.message, /BOOTSTRAP_API_KEY_FILE are both set/)
+      assert.match(error.message, /GATEWAY_PORT/)
       assert.match(error.message, /ARTIFACT_PORT/)
       assert.match(error.message, /BUILDER_CONCURRENCY/)
       return true

@@ -2,18 +2,17 @@ import { withKnownDigest } from '@edgesmith/artifacts/digest'
 import { Artifact } from '@edgesmith/contract/artifact'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
 import { requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}`. */
-export function artifactRoutes(app: App, { config, store }: ArtifactContext): void {
+export function artifactRoutes(app: App, { store }: ArtifactContext): void {
   app.get(
     '/v1/artifacts/:id',
     {
-      onRequest: requireBearerToken(config.apiTokens),
+      config: { scope: 'artifacts:read' },
       schema: {
         operationId: 'getArtifact',
         tags: ['artifacts'],

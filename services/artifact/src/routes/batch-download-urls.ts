@@ -1,7 +1,6 @@
 import { signDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import { DownloadUrlBatchRequest, DownloadUrlBatchResult } from '@edgesmith/contract/fleet'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import type { ArtifactContext } from '../context.ts'
 
 /** Most bytes of a request: about 300 for each artifact. */
@@ -12,12 +11,11 @@ const bodyLimit = 8 * 1024 * 1024
  * expire, and can be neither counted nor revoked one by one.
  */
 export function batchDownloadUrlRoute(app: App, { config, publicUrl }: ArtifactContext): void {
-  const tokens = config.serviceTokens.length > 0 ? config.serviceTokens : config.apiTokens
   app.post(
     '/internal/download-urls',
     {
       bodyLimit,
-      onRequest: requireBearerToken(tokens),
+      config: { scope: 'artifacts:download' },
       schema: { hide: true, body: DownloadUrlBatchRequest, response: { 200: DownloadUrlBatchResult } },
     },
     ({ body: { artifacts, ttlSeconds } }) => {

@@ -2,18 +2,17 @@ import { checksumLine } from '@edgesmith/artifacts/artifacts'
 import { sha256Of } from '@edgesmith/artifacts/digest'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
 import { orNotFound, requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}/checksum`. */
-export function checksumRoute(app: App, { config, store, images }: ArtifactContext): void {
+export function checksumRoute(app: App, { store, images }: ArtifactContext): void {
   app.get(
     '/v1/artifacts/:id/checksum',
     {
-      onRequest: requireBearerToken(config.apiTokens),
+      config: { scope: 'artifacts:read' },
       schema: {
         operationId: 'getChecksum',
         tags: ['artifacts'],

@@ -1,7 +1,6 @@
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { ImageContents, ImageContentsQuery } from '@edgesmith/contract/verification'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
@@ -9,11 +8,11 @@ import { leaseFor, requireArtifact } from '../find-artifact.ts'
 import { listContents } from '../image-contents.ts'
 
 /** `GET /v1/artifacts/{id}/contents`. */
-export function contentsRoutes(app: App, { config, store }: ArtifactContext): void {
+export function contentsRoutes(app: App, { store }: ArtifactContext): void {
   app.get(
     '/v1/artifacts/:id/contents',
     {
-      onRequest: requireBearerToken(config.apiTokens),
+      config: { scope: 'artifacts:read' },
       schema: {
         operationId: 'listArtifactContents',
         tags: ['artifacts'],

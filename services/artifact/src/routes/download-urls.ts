@@ -5,7 +5,6 @@ import { DownloadUrl, DownloadUrlId, DownloadUrlRequest } from '@edgesmith/contr
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
@@ -16,12 +15,10 @@ const UrlParams = Type.Object({ id: ArtifactId, urlId: DownloadUrlId })
 
 /** `POST /v1/artifacts/{id}/download-url` and `DELETE /v1/artifacts/{id}/download-urls/{urlId}`. */
 export function downloadUrlRoutes(app: App, { config, store, publicUrl }: ArtifactContext): void {
-  const onRequest = requireBearerToken(config.apiTokens)
-
   app.post(
     '/v1/artifacts/:id/download-url',
     {
-      onRequest,
+      config: { scope: 'artifacts:download' },
       schema: {
         operationId: 'createDownloadUrl',
         tags: ['artifacts'],
@@ -71,7 +68,7 @@ export function downloadUrlRoutes(app: App, { config, store, publicUrl }: Artifa
   app.delete(
     '/v1/artifacts/:id/download-urls/:urlId',
     {
-      onRequest,
+      config: { scope: 'artifacts:download' },
       schema: {
         operationId: 'revokeDownloadUrl',
         tags: ['artifacts'],

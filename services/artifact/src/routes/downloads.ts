@@ -68,6 +68,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     {
       exposeHeadRoute: false,
       attachValidation: true,
+      config: { scope: 'public' },
       schema: {
         ...common,
         operationId: 'downloadArtifact',
@@ -92,7 +93,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
   app.head(
     '/v1/downloads/:id/:name',
     {
-      config: { swagger: { exposeHeadRoute: true } },
+      config: { scope: 'public', swagger: { exposeHeadRoute: true } },
       attachValidation: true,
       schema: {
         ...common,

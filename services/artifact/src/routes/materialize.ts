@@ -4,18 +4,17 @@ import { Artifact } from '@edgesmith/contract/artifact'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
 import { orNotFound } from '../find-artifact.ts'
 
 /** `POST /v1/artifacts/{id}/materialize`. */
-export function materializeRoute(app: App, { config, store }: ArtifactContext): void {
+export function materializeRoute(app: App, { store }: ArtifactContext): void {
   app.post(
     '/v1/artifacts/:id/materialize',
     {
-      onRequest: requireBearerToken(config.apiTokens),
+      config: { scope: 'artifacts:download' },
       schema: {
         operationId: 'materializeArtifact',
         tags: ['artifacts'],

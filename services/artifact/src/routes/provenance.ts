@@ -6,7 +6,6 @@ import { signStatement } from '@edgesmith/provenance/envelope'
 import { describeKey } from '@edgesmith/provenance/keys'
 import { provenanceStatement } from '@edgesmith/provenance/statement'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import { buildOf } from '../build-of.ts'
@@ -15,13 +14,12 @@ import { orNotFound, requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}/provenance` and `GET /v1/provenance-keys`. */
 export function provenanceRoutes(app: App, context: ArtifactContext): void {
-  const { config, store, images, signer } = context
-  const onRequest = requireBearerToken(config.apiTokens)
+  const { store, images, signer } = context
 
   app.get(
     '/v1/artifacts/:id/provenance',
     {
-      onRequest,
+      config: { scope: 'artifacts:read' },
       schema: {
         operationId: 'getProvenance',
         tags: ['artifacts'],
@@ -61,7 +59,7 @@ export function provenanceRoutes(app: App, context: ArtifactContext): void {
   app.get(
     '/v1/provenance-keys',
     {
-      onRequest,
+      config: { scope: 'artifacts:read' },
       schema: {
         operationId: 'listProvenanceKeys',
         tags: ['artifacts'],

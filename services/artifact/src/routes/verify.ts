@@ -2,7 +2,6 @@ import { inHashingTurn } from '@edgesmith/artifacts/hashing-turn'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { VerificationReport } from '@edgesmith/contract/verification'
 import type { App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import type { ArtifactContext } from '../context.ts'
@@ -10,11 +9,11 @@ import { leaseFor, requireArtifact } from '../find-artifact.ts'
 import { verifyImage } from '../verify-image.ts'
 
 /** `POST /v1/artifacts/{id}/verify`. */
-export function verifyRoutes(app: App, { config, store }: ArtifactContext): void {
+export function verifyRoutes(app: App, { store }: ArtifactContext): void {
   app.post(
     '/v1/artifacts/:id/verify',
     {
-      onRequest: requireBearerToken(config.apiTokens),
+      config: { scope: 'artifacts:read' },
       schema: {
         operationId: 'verifyArtifact',
         tags: ['artifacts'],

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import httpProxy from '@fastify/http-proxy'
 import { ProblemError, toProblem } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
+import { credentialHeaders, forwardedHeaders } from '@edgesmith/service/forwarded-principal'
 import type { GatewayContext } from '../context.ts'
 
 /**
@@ -10,14 +11,24 @@ import type { GatewayContext } from '../context.ts'
  * know the gateway only. Signed URLs lead to the artifact service itself.
  */
 export async function artifactProxy(app: App, { config }: GatewayContext): Promise<void> {
-  for (const prefix of ['/v1/artifacts', '/v1/downloads', '/v1/provenance-keys']) {
+  const [serviceToken = ''] = config.serviceTokens
+  for (const [prefix, scope] of [
+    // The artifact service asks for the scope of each operation.
+    ['/v1/artifacts', 'any'],
+    ['/v1/provenance-keys', 'any'],
+    ['/v1/downloads', 'public'],
+  ] as const) {
     await app.register(httpProxy, {
+      config: { scope },
       upstream: config.artifactUrl,
       prefix,
       rewritePrefix: prefix,
       httpMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
       replyOptions: {
-        rewriteRequestHeaders: withClientAddress,
+        rewriteRequestHeaders: (request, headers) => ({
+          ...withoutCredentials(withClientAddress(request, headers)),
+          ...(scope === 'public' ? {} : forwardedHeaders(request.principal, serviceToken)),
+        }),
         onError: (reply, { error }) => {
           reply.log.error({ err: error }, 'The artifact service cannot be reached.')
           const problem = toProblem(
@@ -36,6 +47,11 @@ export async function artifactProxy(app: App, { config }: GatewayContext): Promi
       },
     })
   }
+}
+
+/** What a client says of itself is for this service; the one behind is told who it is. */
+function withoutCredentials(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !credentialHeaders.includes(name)))
 }
 
 /**

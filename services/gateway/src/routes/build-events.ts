@@ -27,6 +27,7 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
     '/v1/builds/:id/events',
     {
       exposeHeadRoute: false,
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'streamBuildEvents',
         tags: ['builds'],
@@ -86,6 +87,7 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
     '/v1/builds/:id/logs',
     {
       exposeHeadRoute: false,
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'getBuildLog',
         tags: ['builds'],

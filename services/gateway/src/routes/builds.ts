@@ -28,6 +28,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
     '/v1/builds',
     {
       validatorCompiler: withoutBodyValidation,
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'createBuild',
         tags: ['builds'],
@@ -82,6 +83,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
   app.get(
     '/v1/builds',
     {
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'listBuilds',
         tags: ['builds'],
@@ -96,6 +98,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
   app.get(
     '/v1/builds/:id',
     {
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'getBuild',
         tags: ['builds'],
@@ -113,6 +116,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
   app.post(
     '/v1/builds/:id/cancel',
     {
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'cancelBuild',
         tags: ['builds'],
@@ -133,6 +137,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
   app.post(
     '/v1/builds/:id/retry',
     {
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'retryBuild',
         tags: ['builds'],
@@ -159,6 +164,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
   app.delete(
     '/v1/builds/:id',
     {
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'deleteBuild',
         tags: ['builds'],
@@ -179,6 +185,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
   app.get(
     '/v1/builds/:id/artifacts',
     {
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'listBuildArtifacts',
         tags: ['artifacts'],

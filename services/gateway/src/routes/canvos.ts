@@ -16,6 +16,7 @@ export function canvosRoutes(app: App, { validation }: GatewayContext): void {
   app.get(
     '/v1/canvos/releases',
     {
+      config: { scope: 'canvos:read' },
       schema: {
         operationId: 'listCanvosReleases',
         tags: ['canvos'],
@@ -32,6 +33,7 @@ export function canvosRoutes(app: App, { validation }: GatewayContext): void {
   app.get(
     '/v1/canvos/releases/:tag/arguments',
     {
+      config: { scope: 'canvos:read' },
       schema: {
         operationId: 'listReleaseArguments',
         tags: ['canvos'],
@@ -53,6 +55,7 @@ export function canvosRoutes(app: App, { validation }: GatewayContext): void {
   app.get(
     '/v1/canvos/releases/:tag/kubernetes-versions',
     {
+      config: { scope: 'canvos:read' },
       schema: {
         operationId: 'listReleaseKubernetesVersions',
         tags: ['canvos'],

@@ -7,11 +7,16 @@ const documentPath = new URL('../../../../openapi/openapi.json', import.meta.url
 /** `GET /openapi.json` and the interactive documentation at `/docs`. */
 export async function documentationRoutes(app: App): Promise<void> {
   const document = JSON.parse(await readFile(documentPath, 'utf8')) as Record<string, unknown>
-  app.get('/openapi.json', { schema: { hide: true } }, () => document)
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    // The servers of the committed document are examples; the page calls the server it came from.
-    transformSpecification: () => ({ ...document, servers: [{ url: '/' }] }),
-    transformSpecificationClone: false,
+  await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, scope: 'public' }
+    })
+    scope.get('/openapi.json', { schema: { hide: true } }, () => document)
+    await scope.register(swaggerUi, {
+      routePrefix: '/docs',
+      // The servers of the committed document are examples; the page calls the server it came from.
+      transformSpecification: () => ({ ...document, servers: [{ url: '/' }] }),
+      transformSpecificationClone: false,
+    })
   })
 }

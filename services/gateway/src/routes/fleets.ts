@@ -47,6 +47,7 @@ function addFleets(app: App, context: GatewayContext): void {
     {
       bodyLimit: tableLimitBytes,
       validatorCompiler: withoutBodyValidation,
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'createFleet',
         tags: ['fleets'],
@@ -105,6 +106,7 @@ function addFleets(app: App, context: GatewayContext): void {
   app.get(
     '/v1/fleets',
     {
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'listFleets',
         tags: ['fleets'],
@@ -119,6 +121,7 @@ function addFleets(app: App, context: GatewayContext): void {
   app.get(
     '/v1/fleets/:id',
     {
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'getFleet',
         tags: ['fleets'],
@@ -136,6 +139,7 @@ function addFleets(app: App, context: GatewayContext): void {
   app.post(
     '/v1/fleets/:id/cancel',
     {
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'cancelFleet',
         tags: ['fleets'],
@@ -158,6 +162,7 @@ function addFleets(app: App, context: GatewayContext): void {
   app.delete(
     '/v1/fleets/:id',
     {
+      config: { scope: 'builds:write' },
       schema: {
         operationId: 'deleteFleet',
         tags: ['fleets'],
@@ -180,6 +185,7 @@ function addSites(app: App, { fleets }: GatewayContext): void {
   app.get(
     '/v1/fleets/:id/sites',
     {
+      config: { scope: 'builds:read' },
       schema: {
         operationId: 'listFleetSites',
         tags: ['fleets'],
@@ -220,6 +226,7 @@ function addDownloads(app: App, context: GatewayContext): void {
     '/v1/fleets/:id/downloads',
     {
       exposeHeadRoute: false,
+      config: { scope: 'artifacts:download' },
       schema: {
         operationId: 'listFleetDownloads',
         tags: ['fleets'],
@@ -244,7 +251,10 @@ function addDownloads(app: App, context: GatewayContext): void {
     async (request, reply) => {
       const { id } = request.params
       const { format = acceptedFormat(request.headers.accept), ttlSeconds } = request.query
-      const downloads = await listDownloads(context, id, ttlSeconds)
+      const downloads = await listDownloads(context, id, {
+        ttlSeconds: ttlSeconds,
+        principal: request.principal,
+      })
       switch (format) {
         case 'json':
           return downloads
@@ -260,6 +270,7 @@ function addDownloads(app: App, context: GatewayContext): void {
     '/v1/fleets/:id/archive',
     {
       exposeHeadRoute: false,
+      config: { scope: 'artifacts:download' },
       schema: {
         operationId: 'downloadFleetArchive',
         tags: ['fleets'],

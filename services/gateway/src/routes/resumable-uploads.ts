@@ -78,6 +78,7 @@ function addCreation(app: App, tus: TusContext): void {
   app.options(
     resumablePath,
     {
+      config: { scope: 'uploads:write' },
       schema: {
         operationId: 'describeResumableUploads',
         tags: ['uploads'],
@@ -104,6 +105,7 @@ function addCreation(app: App, tus: TusContext): void {
     resumablePath,
     {
       validatorCompiler: withoutBodyValidation,
+      config: { scope: 'uploads:write' },
       schema: {
         operationId: 'createResumableUpload',
         tags: ['uploads'],
@@ -150,7 +152,7 @@ function addTransfer(app: App, tus: TusContext): void {
   app.head(
     `${resumablePath}/:id`,
     {
-      config: { swagger: { exposeHeadRoute: true } },
+      config: { scope: 'uploads:read', swagger: { exposeHeadRoute: true } },
       schema: {
         operationId: 'getResumableUploadOffset',
         tags: ['uploads'],
@@ -174,6 +176,7 @@ function addTransfer(app: App, tus: TusContext): void {
     `${resumablePath}/:id`,
     {
       validatorCompiler: withoutBodyValidation,
+      config: { scope: 'uploads:write' },
       schema: {
         operationId: 'appendResumableUpload',
         tags: ['uploads'],
@@ -211,6 +214,7 @@ function addManagement(app: App, tus: TusContext): void {
     `${resumablePath}/:id`,
     {
       exposeHeadRoute: false,
+      config: { scope: 'uploads:read' },
       schema: {
         operationId: 'getResumableUpload',
         tags: ['uploads'],
@@ -241,6 +245,7 @@ function addManagement(app: App, tus: TusContext): void {
   app.delete(
     `${resumablePath}/:id`,
     {
+      config: { scope: 'uploads:write' },
       schema: {
         operationId: 'deleteResumableUpload',
         tags: ['uploads'],

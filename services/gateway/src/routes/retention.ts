@@ -23,6 +23,7 @@ export function retentionRoutes(app: App, { store, redis, repository, config }: 
   app.get(
     '/v1/retention/policies',
     {
+      config: { scope: 'retention:read' },
       schema: {
         operationId: 'getRetentionPolicies',
         tags: ['retention'],
@@ -39,6 +40,7 @@ export function retentionRoutes(app: App, { store, redis, repository, config }: 
   app.put(
     '/v1/retention/policies',
     {
+      config: { scope: 'retention:write' },
       schema: {
         operationId: 'putRetentionPolicies',
         tags: ['retention'],
@@ -67,6 +69,7 @@ export function retentionRoutes(app: App, { store, redis, repository, config }: 
   app.post(
     '/v1/retention/runs',
     {
+      config: { scope: 'retention:write' },
       schema: {
         operationId: 'runRetention',
         tags: ['retention'],

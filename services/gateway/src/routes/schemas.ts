@@ -8,6 +8,7 @@ export function schemaRoutes(app: App): void {
   app.get(
     '/v1/schemas/user-data',
     {
+      config: { scope: 'canvos:read' },
       schema: {
         operationId: 'getUserDataSchema',
         tags: ['validations'],

@@ -53,6 +53,7 @@ function addRoutes(app: App, { store, config: { uploadLimits } }: GatewayContext
     '/v1/uploads',
     {
       validatorCompiler: withoutBodyValidation,
+      config: { scope: 'uploads:write' },
       schema: {
         operationId: 'createUpload',
         tags: ['uploads'],
@@ -105,6 +106,7 @@ function addRoutes(app: App, { store, config: { uploadLimits } }: GatewayContext
   app.get(
     '/v1/uploads/:id',
     {
+      config: { scope: 'uploads:read' },
       schema: {
         operationId: 'getUpload',
         tags: ['uploads'],

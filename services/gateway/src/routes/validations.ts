@@ -12,6 +12,7 @@ export function validationRoutes(app: App, context: GatewayContext): void {
     '/v1/validations',
     {
       validatorCompiler: withoutBodyValidation,
+      config: { scope: 'validations:write' },
       schema: {
         operationId: 'createValidation',
         tags: ['validations'],
