@@ -45,6 +45,7 @@ export const failures = {
   'image-unavailable': 'An image that the build needs cannot be pulled',
   'engine-failed': 'The build engine ended without naming a failed target',
   'out-of-memory': 'The build ran out of memory',
+  'disk-full': 'The build took more disk than there is',
   canceled: 'The build was canceled',
   'timed-out': 'The build exceeded its time limit',
   'no-output': 'The build left no files behind',

@@ -11,16 +11,24 @@ import {
   nameOf,
   type DaemonSettings,
 } from './daemon-container.ts'
+import { applyPolicyScript, daemonFiles, ruleFiles } from './daemon-files.ts'
 import { unlessStatus, viaDocker } from './docker.ts'
 import { EngineError } from './engine-error.ts'
 import { ensureImage, type EngineImage } from './image.ts'
 import { labelsOf } from './labels.ts'
+import { NetworkWatch, type NetworkSources } from './network-facts.ts'
+import { networkRules, type BuildNetwork, type NetworkRules } from './network-policy.ts'
+import { readOutput } from './output-stream.ts'
 import { removeContainer } from './removal.ts'
 import { measureWorker, type WorkerResources } from './worker-resources.ts'
 
 export type DaemonOptions = DaemonSettings & {
+  /** What the daemon and its steps may reach. */
+  readonly network: Omit<NetworkSources, 'docker'> & { readonly kind: BuildNetwork }
   /** Told when a daemon was found dead and another is started. */
   readonly onReplaced?: (reason: string) => void
+  /** Told when the network policy of a running daemon could not be brought up to date; the old one holds. */
+  readonly onStalePolicy?: (error: unknown) => void
 }
 
 /** A daemon that runs: where clients find it, and what they need to be let in. */
@@ -44,6 +52,8 @@ const awaitListening = `until grep -qsi ':${daemonPort.toString(16)} .* 0A ' /pr
 
 const startTimeoutMs = 120_000
 const stopTimeoutSeconds = 10
+/** How often names and networks are looked at anew, in milliseconds. */
+const policyIntervalMs = 60_000
 const day = 24 * 60 * 60_000
 const authorityLifetimeMs = 365 * day
 const renewBeforeMs = 30 * day
@@ -54,12 +64,14 @@ const renewBeforeMs = 30 * day
  */
 export class BuildkitDaemon implements AsyncDisposable {
   readonly #options: DaemonOptions
+  readonly #watch: NetworkWatch
   #current: RunningDaemon | undefined
   #starting: Promise<RunningDaemon> | undefined
 
   /** Nothing is started before the first `ready`. */
   constructor(options: DaemonOptions) {
     this.#options = options
+    this.#watch = new NetworkWatch({ docker: options.docker, ...options.network })
   }
 
   /**
@@ -88,6 +100,7 @@ export class BuildkitDaemon implements AsyncDisposable {
     const current = this.#current
     this.#current = undefined
     if (current === undefined) return
+    clearInterval(current.refreshing)
     await unlessStatus([304, 404], current.container.stop({ t: stopTimeoutSeconds }))
     await removeContainer(current.container)
     for (const role of ['client-network', 'egress-network'] as const) {
@@ -99,6 +112,7 @@ export class BuildkitDaemon implements AsyncDisposable {
     const { docker, image, workerId, onReplaced } = this.#options
     try {
       if (old !== undefined) {
+        clearInterval(old.refreshing)
         onReplaced?.(old.hasEnded ? (await old.endpoint.ended).message : 'Its certificates end soon.')
         await removeContainer(old.container)
       }
@@ -106,7 +120,9 @@ export class BuildkitDaemon implements AsyncDisposable {
       await ensureNetwork(docker, workerId, 'client-network')
       await ensureNetwork(docker, workerId, 'egress-network')
       await docker.createVolume({ Name: nameOf(workerId, 'cache'), Labels: labelsOf({ workerId }, 'cache') })
-      this.#current = await startDaemon(this.#options, engine)
+      const rules = await this.#rules(engine)
+      this.#current = await startDaemon(this.#options, engine, rules)
+      this.#keepPolicy(this.#current, engine, rules)
       return this.#current
     } catch (error) {
       if (error instanceof EngineError) throw error
@@ -117,16 +133,43 @@ export class BuildkitDaemon implements AsyncDisposable {
       )
     }
   }
+
+  async #rules(engine: EngineImage): Promise<NetworkRules> {
+    const { workerId, network } = this.#options
+    const facts = await this.#watch.look(workerId, engine.reference, nameOf(workerId, 'client-network'))
+    return networkRules(network.kind, daemonPort, facts)
+  }
+
+  /** Brings the rules of a daemon up to date while it runs. */
+  #keepPolicy(daemon: RunningDaemon, engine: EngineImage, first: NetworkRules): void {
+    let inForce = first
+    const refresh = async () => {
+      const rules = await this.#rules(engine)
+      if (rules.iptables === inForce.iptables || daemon.hasEnded) return
+      await applyRules(daemon.container, rules)
+      inForce = rules
+    }
+    daemon.refreshing = setInterval(() => {
+      refresh().catch((error: unknown) => {
+        if (!daemon.hasEnded) this.#options.onStalePolicy?.(error)
+      })
+    }, policyIntervalMs).unref()
+  }
 }
 
 type RunningDaemon = {
+  refreshing?: NodeJS.Timeout
   readonly container: Docker.Container
   readonly endpoint: DaemonEndpoint
   readonly expiresAt: number
   hasEnded: boolean
 }
 
-async function startDaemon(options: DaemonOptions, engine: EngineImage): Promise<RunningDaemon> {
+async function startDaemon(
+  options: DaemonOptions,
+  engine: EngineImage,
+  rules: NetworkRules,
+): Promise<RunningDaemon> {
   const { docker, workerId } = options
   const authority = await CertificateAuthority.create(`edgesmith ${workerId}`, authorityLifetimeMs)
   const server = await authority.issue({ name: daemonName, usage: 'server', lifetimeMs: authorityLifetimeMs })
@@ -136,6 +179,7 @@ async function startDaemon(options: DaemonOptions, engine: EngineImage): Promise
       { type: 'file', path: 'ca.pem', mode: 0o644, body: authority.certificate },
       { type: 'file', path: 'cert.pem', mode: 0o644, body: server.certificate },
       { type: 'file', path: 'key.pem', mode: 0o600, body: server.key },
+      ...daemonFiles(options.limits, rules),
     ])
     await docker.getNetwork(nameOf(workerId, 'egress-network')).connect({ Container: container.id })
     await container.start()
@@ -172,6 +216,17 @@ async function startDaemon(options: DaemonOptions, engine: EngineImage): Promise
   }
 }
 
+/** Puts other rules in force in a daemon that runs. @throws EngineError `daemon-failed` */
+async function applyRules(container: Docker.Container, rules: NetworkRules): Promise<void> {
+  await putEntries(container, '/etc', { uid: 0, gid: 0 }, ruleFiles(rules))
+  const exec = await container.exec({ Cmd: [applyPolicyScript], AttachStdout: true, AttachStderr: true })
+  const output: Buffer[] = []
+  for await (const piece of readOutput(await exec.start({}))) output.push(piece)
+  const { ExitCode: code } = await exec.inspect()
+  if (code === 0) return
+  throw new EngineError('daemon-failed', `The network policy is refused: ${Buffer.concat(output).toString()}`)
+}
+
 async function awaitEnd(container: Docker.Container): Promise<EngineError> {
   try {
     const { StatusCode: code } = (await container.wait({ condition: 'not-running' })) as {
@@ -186,13 +241,14 @@ async function awaitEnd(container: Docker.Container): Promise<EngineError> {
 }
 
 async function awaitHealthy({ container, endpoint }: RunningDaemon): Promise<void> {
-  const exec = await container.exec({ Cmd: ['/bin/sh', '-c', awaitListening], AttachStdout: true })
-  const output = await exec.start({})
-  output.resume()
-  const listening = once(output, 'close', { signal: AbortSignal.timeout(startTimeoutMs) }).then(
-    () => undefined,
-  )
+  await using stack = new AsyncDisposableStack()
   try {
+    const exec = await container.exec({ Cmd: ['/bin/sh', '-c', awaitListening], AttachStdout: true })
+    const output = stack.adopt(await exec.start({}), (opened) => void opened.destroy())
+    output.resume()
+    const listening = once(output, 'close', { signal: AbortSignal.timeout(startTimeoutMs) }).then(
+      () => undefined,
+    )
     const error = await Promise.race([listening, endpoint.ended])
     if (error !== undefined) throw error
   } catch (error) {
@@ -201,8 +257,6 @@ async function awaitHealthy({ container, endpoint }: RunningDaemon): Promise<voi
       `The BuildKit daemon does not come up: ${messageOf(error)}\n${await lastLog(container)}`,
       { cause: error },
     )
-  } finally {
-    output.destroy()
   }
 }
 

@@ -31,6 +31,8 @@ export type ClientOptions = {
   readonly buildId: string
   readonly daemon: DaemonEndpoint
   readonly limits: ClientLimits
+  /** What Docker runs the container with; its default when left out. */
+  readonly runtime?: string | undefined
   readonly user: FileOwner
   /** What Earthly is handed besides the workspace; nothing when left out. */
   readonly secrets?: ClientSecrets | undefined
@@ -229,6 +231,7 @@ function containerOptions(
       MemorySwap: limits.memoryBytes,
       NanoCpus: Math.round(limits.cpus * 1e9),
       PidsLimit: limits.pids,
+      ...(options.runtime === undefined ? {} : { Runtime: options.runtime }),
       RestartPolicy: { Name: 'no' },
       // The output is read by attaching, and kept with the build.
       LogConfig: { Type: 'none', Config: {} },

@@ -1,4 +1,6 @@
 import type Docker from 'dockerode'
+import { runcScript, startScript } from './daemon-files.ts'
+import type { DaemonLimits } from './daemon-limits.ts'
 import { unlessStatus } from './docker.ts'
 import type { EngineImage } from './image.ts'
 import { labelsOf, type Role } from './labels.ts'
@@ -14,6 +16,11 @@ export type DaemonSettings = {
   readonly parallelism: number
   /** Registries, `host:port`, that are spoken to over HTTP or with certificates nobody checks. */
   readonly insecureRegistries: readonly string[]
+  readonly limits: DaemonLimits
+  /** What Docker runs the container with (`runc`, `runsc`, `sysbox-runc`); its default when left out. */
+  readonly runtime?: string | undefined
+  /** Bytes that are kept of a build's log: no step need print more. */
+  readonly stepLogBytes: number
 }
 
 /** Name of the daemon within the clients' network, and in its certificate. */
@@ -26,13 +33,12 @@ export const daemonPort = 8372
  */
 export const daemonCapabilities = ['SYS_ADMIN', 'NET_ADMIN'] as const
 
+/** Bytes of output that are taken of a step at the most. */
+const largestStepLog = 8 * 1024 ** 2
+
 /** The official client image is made from the daemon's: its entry point would start a client. */
 const clientEntrypoint = '/usr/bin/earthly-entrypoint.sh'
 const daemonCommand = ['/usr/bin/entrypoint.sh', 'buildkitd', '--config=/etc/buildkitd.toml']
-
-/** Docker mounts the cgroup tree read-only for a container that is not privileged; runc writes there. */
-const prepareCgroups =
-  'for m in $(awk \'$5 ~ "^/sys/fs/cgroup" && $6 ~ /(^|,)ro(,|$)/ {print $5}\' /proc/self/mountinfo); do mount -o remount,bind,rw "$m"; done; exec "$@"'
 
 /** Gives the machine that Docker runs on no address in the network: clients do not reach its services. */
 const withoutHost = { 'com.docker.network.bridge.inhibit_ipv4': 'true' }
@@ -44,7 +50,7 @@ export function cacheDirectory(engine: EngineImage): string {
 
 /** The container of a worker's daemon. */
 export function daemonContainer(options: DaemonSettings, engine: EngineImage): Docker.ContainerCreateOptions {
-  const { workerId, cacheBytes, parallelism, insecureRegistries } = options
+  const { workerId, cacheBytes, parallelism, insecureRegistries, limits, runtime, stepLogBytes } = options
   const directory = cacheDirectory(engine)
   const network = nameOf(workerId, 'client-network')
   const command =
@@ -53,8 +59,8 @@ export function daemonContainer(options: DaemonSettings, engine: EngineImage): D
     name: nameOf(workerId, 'buildkit'),
     Image: engine.reference,
     Labels: labelsOf({ workerId }, 'buildkit'),
-    Entrypoint: ['/bin/sh', '-c', prepareCgroups, 'sh'],
-    Cmd: command,
+    Entrypoint: [startScript],
+    Cmd: [...command, `--oci-worker-binary=${runcScript}`],
     Env: [
       `EARTHLY_TMP_DIR=${directory}`,
       'BUILDKIT_TCP_TRANSPORT_ENABLED=true',
@@ -62,6 +68,9 @@ export function daemonContainer(options: DaemonSettings, engine: EngineImage): D
       `BUILDKIT_MAX_PARALLELISM=${parallelism}`,
       `CACHE_SIZE_MB=${Math.max(1, Math.floor(cacheBytes / 1024 ** 2))}`,
       'CACHE_SIZE_PCT=0',
+      'ALLOW_PRIVILEGED_STEPS=false',
+      // What Earthly's own daemon image sets: beyond it, one line tells that the output is clipped.
+      `BUILDKIT_STEP_LOG_MAX_SIZE=${Math.min(stepLogBytes, largestStepLog)}`,
       `EARTHLY_ADDITIONAL_BUILDKIT_CONFIG=${registryConfig(insecureRegistries)}`,
     ],
     NetworkingConfig: { EndpointsConfig: { [network]: { Aliases: [daemonName] } } },
@@ -72,6 +81,11 @@ export function daemonContainer(options: DaemonSettings, engine: EngineImage): D
       // The steps' network is masqueraded inside the container.
       Sysctls: { 'net.ipv4.ip_forward': '1' },
       Mounts: [{ Type: 'volume', Source: nameOf(workerId, 'cache'), Target: directory }],
+      Memory: limits.memoryBytes,
+      MemorySwap: limits.memoryBytes,
+      ...(limits.cpus === undefined ? {} : { NanoCpus: Math.round(limits.cpus * 1e9) }),
+      PidsLimit: limits.pids,
+      ...(runtime === undefined ? {} : { Runtime: runtime }),
       RestartPolicy: { Name: 'no' },
       LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '2' } },
     },

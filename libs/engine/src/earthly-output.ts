@@ -6,6 +6,13 @@ import { Redactor, type ConsecutiveRedactor } from '@edgesmith/redaction/redacto
 /** One line that Earthly printed, as a person reads it, and the target it belongs to. */
 export type OutputLine = { readonly line: string; readonly target?: string }
 
+/** Why the daemon ended a step, or did not begin it. */
+export type HeldStep = {
+  readonly code: 'out-of-memory' | 'disk-full' | 'refused'
+  readonly reason: string
+  readonly target: string | undefined
+}
+
 /** Characters of a line that are kept. */
 const maxLineLength = 8192
 /** Distinct targets that are told apart. */
@@ -35,6 +42,9 @@ const dockerfileStep = /^\d+\/\d+$/
 /** What tells nothing of a failure: the arguments of a command, and how to debug it at a terminal. */
 const noise = /^(?:(?:[A-Za-z_][A-Za-z0-9_]*=\S* ?)+|Help: To debug your build.*)$/
 
+/** What the daemon says in the output of a step that it held (libs/engine/daemon). */
+const heldStep = /^\[edgesmith\] (?<code>out-of-memory|disk-full|refused): (?<reason>.*)$/
+
 /** How an image is announced that is looked up at its registry. */
 const imageText = /^--> Load metadata (?<reference>\S+) \S+$/
 
@@ -61,6 +71,7 @@ export class EarthlyOutput {
   #cachedSteps = 0
   #failingTarget: string | undefined
   #dockerfileTarget: string | undefined
+  #held: HeldStep | undefined
 
   /** @param redactor masks what is told of the output: in lines, and in the tail */
   constructor(redactor = new Redactor()) {
@@ -105,6 +116,7 @@ export class EarthlyOutput {
     this.#cachedSteps = 0
     this.#failingTarget = undefined
     this.#dockerfileTarget = undefined
+    this.#held = undefined
     this.#targets.clear()
     this.#images.clear()
   }
@@ -112,6 +124,12 @@ export class EarthlyOutput {
   /** The target that Earthly named as failed. */
   get failingTarget(): string | undefined {
     return this.#failingTarget
+  }
+
+  /** The step that the daemon held last, where it is one of the target that failed. */
+  get heldStep(): HeldStep | undefined {
+    const held = this.#held
+    return this.#failingTarget === undefined || held?.target === this.#failingTarget ? held : undefined
   }
 
   /** The last lines that tell something, each cut to a readable length. */
@@ -163,6 +181,11 @@ export class EarthlyOutput {
     if (image !== undefined && this.#images.size < maxImages) this.#images.add(image)
     const target = this.#targetOf(groups?.['prefix'] ?? '')
     const hasFailed = groups?.['flags']?.includes('*failed*') === true
+    const held = heldStep.exec(content)?.groups
+    if (held !== undefined) {
+      const code = held['code'] as HeldStep['code']
+      this.#held = { code, reason: held['reason'] ?? '', target }
+    }
     this.#failingTarget ??= hasFailed ? target : errorOrigin.exec(text.trim())?.groups?.['target']
     if (target === undefined) return { line }
     if (content === '--> FROM DOCKERFILE') this.#dockerfileTarget = target

@@ -1,6 +1,11 @@
 /** What stood in the way of a build that is not the build's own fault. */
 export type EngineErrorCode =
-  'docker-unavailable' | 'image-unavailable' | 'daemon-failed' | 'daemon-lost' | 'client-lost'
+  | 'docker-unavailable'
+  | 'image-unavailable'
+  | 'runtime-unavailable'
+  | 'daemon-failed'
+  | 'daemon-lost'
+  | 'client-lost'
 
 /** The build engine cannot be started or was lost. The build may succeed when it is run again. */
 export class EngineError extends Error {

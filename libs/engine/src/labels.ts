@@ -9,7 +9,8 @@ export const labelNames = {
 } as const
 
 /** What a container, network or volume is for. `cache` is kept when a worker ends. */
-export type Role = 'buildkit' | 'client' | 'workspace' | 'cache' | 'client-network' | 'egress-network'
+export type Role =
+  'buildkit' | 'client' | 'workspace' | 'cache' | 'client-network' | 'egress-network' | 'network-look'
 
 /** Who made something in Docker, and for which build. */
 export type Owner = { readonly workerId: string; readonly buildId?: string }

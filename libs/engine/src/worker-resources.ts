@@ -1,21 +1,15 @@
 import type Docker from 'dockerode'
 import { viaDocker } from './docker.ts'
 import { EngineError } from './engine-error.ts'
+import { lookAtMachine, type Machine } from './machine.ts'
 import { readOutput } from './output-stream.ts'
 
 /** What the machine behind a Docker has to build with. */
-export type WorkerResources = {
-  /** As CanvOS names it (`amd64`, `arm64`); other architectures as Docker names them. */
-  readonly architecture: string
-  readonly cpus: number
-  /** Bytes of memory. */
-  readonly memoryBytes: number
+export type WorkerResources = Omit<Machine, 'runtimes'> & {
   /** Bytes of the disk that the cache is on, and those that are free. */
   readonly diskBytes: number
   readonly freeDiskBytes: number
 }
-
-const architectures: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' }
 
 /**
  * Measures the machine of a Docker; the disk is that of a directory of a running container.
@@ -26,15 +20,11 @@ export async function measureWorker(
   container: Docker.Container,
   directory: string,
 ): Promise<WorkerResources> {
-  const { Architecture, NCPU, MemTotal } = (await viaDocker(() => docker.info())) as {
-    Architecture: string
-    NCPU: number
-    MemTotal: number
-  }
+  const { architecture, cpus, memoryBytes } = await lookAtMachine(docker)
   return {
-    architecture: architectures[Architecture] ?? Architecture,
-    cpus: NCPU,
-    memoryBytes: MemTotal,
+    architecture,
+    cpus,
+    memoryBytes,
     ...(await measureDisk(container, directory)),
   }
 }

@@ -80,6 +80,21 @@ export function integer(options: Options<number> & { minimum: number; maximum: n
   }
 }
 
+/** A whole number in a range, or `auto`, the default. */
+export function automatic(options: {
+  description: string
+  minimum: number
+  maximum: number
+}): Variable<number | 'auto'> {
+  const number = integer(options)
+  return {
+    ...number,
+    default: 'auto',
+    form: `auto or ${number.form}`,
+    parse: (value) => (value === 'auto' ? value : number.parse(value)),
+  }
+}
+
 /** `true` or `false`. */
 export function boolean(options: Options<boolean>): Variable<boolean> {
   return {

@@ -20,13 +20,13 @@ import { depart, type Plan } from './plan-build.ts'
 /** How often builds whose job was lost are looked for, in milliseconds. */
 const reconcileIntervalMs = 60_000
 
-/** Begins to run queued builds; stop the answer to hand unfinished ones on. */
-export function startBuildWorker(context: BuilderContext): BuildWorker {
+/** Begins to run queued builds, so many at a time; stop the answer to hand unfinished ones on. */
+export function startBuildWorker(context: BuilderContext, concurrency: number): BuildWorker {
   const { config, logger, redis, repository } = context
   return new BuildWorker({
     redis,
     repository,
-    concurrency: config.concurrency,
+    concurrency,
     lockDurationMs: config.lockSeconds * 1000,
     maxLostWorkers: config.lostLimit,
     reconcileIntervalMs,

@@ -9,6 +9,8 @@ import {
 } from '@edgesmith/service/common-variables'
 import {
   ConfigurationError,
+  automatic,
+  choice,
   integer,
   list,
   optional,
@@ -21,7 +23,15 @@ import {
   toRetentionSettings,
   type RetentionSettings,
 } from '@edgesmith/retention/settings'
+import type { DaemonWishes } from '@edgesmith/engine/daemon-limits'
 import { workerIdPattern } from '@edgesmith/engine/labels'
+import type { ServiceAddress } from '@edgesmith/engine/network-facts'
+import {
+  buildNetworks,
+  parseDestination,
+  type BuildNetwork,
+  type Destination,
+} from '@edgesmith/engine/network-policy'
 import { maxReserve, minReserve } from '@edgesmith/stamp/placeholder'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 
@@ -40,7 +50,12 @@ export const builderVariables = {
         'Name of this worker, its own among all workers of a Docker and the same after a restart, so that it finds what it left behind; the host name when not set.',
     }),
   ),
-  BUILDER_CONCURRENCY: integer({ default: 1, minimum: 1, maximum: 64, description: 'Builds run at a time.' }),
+  BUILDER_CONCURRENCY: automatic({
+    minimum: 1,
+    maximum: 64,
+    description:
+      'Builds run at a time; `auto` is one for every 2 CPUs and 4 GiB of memory that the BuildKit daemon may use, and at least one.',
+  }),
   BUILD_TIMEOUT_SECONDS: integer({
     default: 7200,
     minimum: 1,
@@ -93,6 +108,70 @@ export const builderVariables = {
     maximum: 256,
     description: 'Steps that the BuildKit daemon runs at a time, of all builds together.',
   }),
+  BUILDKIT_MEMORY_BYTES: optional(
+    integer({
+      minimum: 512 * 1024 ** 2,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        'Memory of the BuildKit daemon with all of its steps, in bytes; when not set, what Docker has but 2 GiB, and at least half of it.',
+    }),
+  ),
+  BUILDKIT_CPUS: optional(
+    integer({
+      minimum: 1,
+      maximum: 1024,
+      description: 'CPUs of the BuildKit daemon with all of its steps; all when not set.',
+    }),
+  ),
+  BUILDKIT_PIDS: integer({
+    default: 16_384,
+    minimum: 256,
+    maximum: 4_000_000,
+    description: 'Processes and threads of the BuildKit daemon with all of its steps.',
+  }),
+  STEP_MEMORY_BYTES: optional(
+    integer({
+      minimum: 64 * 1024 ** 2,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description:
+        "Memory of one step, in bytes; when not set, the daemon's but 1 GiB, and at least half of it. A step that wants more ends its build as `out-of-memory`.",
+    }),
+  ),
+  STEP_PIDS: integer({
+    default: 4096,
+    minimum: 64,
+    maximum: 4_000_000,
+    description: 'Processes and threads of one step.',
+  }),
+  BUILDKIT_FREE_BYTES: integer({
+    default: 2 * GiB,
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description:
+      "Disk that is kept free, in bytes: when less is left on the cache's disk, the step that has written the most is ended, and its build fails as `disk-full`.",
+  }),
+  BUILD_NETWORK: choice(buildNetworks, {
+    default: 'public',
+    description:
+      'What the steps of builds and the BuildKit daemon may reach: `public` is the internet at TCP ports 80 and 443 and what `BUILD_NETWORK_ALLOW` lists, `listed` that list alone, `open` everything. Never reached, whatever is set: link-local and metadata addresses, and the ports of Redis, MinIO and Docker.',
+  }),
+  BUILD_NETWORK_ALLOW: list({
+    default: [],
+    description:
+      'What builds may reach besides: `host:port`, `host`, or networks such as `10.1.0.0/16`. The machine of Docker and its containers are reached by `host:port` alone. Names are asked for every minute. The daemon, not the steps, reaches `INSECURE_REGISTRIES` too.',
+  }),
+  CLIENT_RUNTIME: optional(
+    text({
+      description:
+        "OCI runtime of Docker's that a build's Earthly client runs with, such as `runsc`; Docker's default when not set.",
+    }),
+  ),
+  DAEMON_RUNTIME: optional(
+    text({
+      description:
+        "OCI runtime of Docker's that the BuildKit daemon runs with, such as `sysbox-runc`; Docker's default when not set.",
+    }),
+  ),
   PREFLIGHT_FREE_BYTES: integer({
     default: 10 * GiB,
     minimum: 0,
@@ -164,7 +243,8 @@ export type BuilderConfig = {
   readonly objectStore: ObjectStoreConfig
   readonly canvos: { readonly repository: string; readonly mirrorDirectory: string }
   readonly workerId: string
-  readonly concurrency: number
+  /** How many builds run at a time; by the machine when left out. */
+  readonly concurrency: number | undefined
   readonly timeoutSeconds: number
   readonly lockSeconds: number
   readonly lostLimit: number
@@ -181,8 +261,18 @@ export type BuilderConfig = {
     readonly cacheBytes: number
     readonly parallelism: number
     readonly insecureRegistries: readonly string[]
+    readonly limits: DaemonWishes
+    readonly runtime: string | undefined
+  }
+  readonly network: {
+    readonly kind: BuildNetwork
+    readonly listed: readonly Destination[]
+    readonly registries: readonly Destination[]
+    /** What builds never reach: the service's own Redis, object store and Docker. */
+    readonly services: readonly ServiceAddress[]
   }
   readonly client: {
+    readonly runtime: string | undefined
     readonly memoryBytes: number
     readonly cpus: number
     readonly pids: number
@@ -210,6 +300,17 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
       faults.push(`INSECURE_REGISTRIES: ${JSON.stringify(registry)} is not \`host\` or \`host:port\``)
     }
   }
+  const destinations = (texts: readonly string[]) =>
+    texts.flatMap((text) => {
+      try {
+        return [parseDestination(text)]
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error
+        faults.push(`BUILD_NETWORK_ALLOW: ${error.message}`)
+        return []
+      }
+    })
+  const listed = destinations(env.BUILD_NETWORK_ALLOW)
   const engineImage = env.ENGINE_IMAGE ?? ''
   if (engineImage === '')
     faults.push('ENGINE_IMAGE is required; deploy/engine/build.sh makes one and prints its name')
@@ -222,7 +323,7 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
     objectStore,
     canvos: { repository: env.CANVOS_REPOSITORY, mirrorDirectory: env.CANVOS_MIRROR_DIRECTORY },
     workerId,
-    concurrency: env.BUILDER_CONCURRENCY,
+    concurrency: env.BUILDER_CONCURRENCY === 'auto' ? undefined : env.BUILDER_CONCURRENCY,
     timeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
     lockSeconds: env.BUILDER_LOCK_SECONDS,
     lostLimit: env.BUILDER_LOST_LIMIT,
@@ -239,12 +340,48 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
       cacheBytes: env.BUILDKIT_CACHE_BYTES,
       parallelism: env.BUILDKIT_PARALLELISM,
       insecureRegistries: env.INSECURE_REGISTRIES,
+      limits: {
+        memoryBytes: env.BUILDKIT_MEMORY_BYTES,
+        cpus: env.BUILDKIT_CPUS,
+        pids: env.BUILDKIT_PIDS,
+        stepMemoryBytes: env.STEP_MEMORY_BYTES,
+        stepPids: env.STEP_PIDS,
+        freeDiskBytes: env.BUILDKIT_FREE_BYTES,
+      },
+      runtime: env.DAEMON_RUNTIME,
+    },
+    network: {
+      kind: env.BUILD_NETWORK,
+      listed,
+      registries: env.INSECURE_REGISTRIES.flatMap(registryDestinations),
+      services: [
+        ...serviceAddress(env.REDIS_URL, 6379),
+        ...(env.OBJECT_STORE === 'minio' ? serviceAddress(env.MINIO_ENDPOINT, 80) : []),
+        ...serviceAddress(env.DOCKER_HOST, env.DOCKER_CERT_PATH === undefined ? 2375 : 2376),
+      ],
     },
     client: {
+      runtime: env.CLIENT_RUNTIME,
       memoryBytes: env.CLIENT_MEMORY_BYTES,
       cpus: env.CLIENT_CPUS,
       pids: env.CLIENT_PIDS,
       userId: env.CLIENT_USER_ID,
     },
   }
+}
+
+/** Where a registry is reached; none for an IPv6 address, which builds do not reach. */
+function registryDestinations(registry: string): Destination[] {
+  const { host, port } = /^(?<host>[A-Za-z0-9.-]+)(?::(?<port>[0-9]+))?$/.exec(registry)?.groups ?? {}
+  if (host === undefined) return []
+  const ports = port === undefined ? [80, 443] : [Number(port)]
+  return ports.map((number) => ({ kind: 'host', host, port: number }))
+}
+
+/** Host and port of a server's URL; none for the path of a socket. */
+function serviceAddress(address: string, defaultPort: number): ServiceAddress[] {
+  const url = URL.parse(address)
+  if (url === null || url.hostname === '' || url.protocol === 'unix:') return []
+  const port = url.port !== '' ? Number(url.port) : url.protocol === 'https:' ? 443 : defaultPort
+  return [{ host: url.hostname.replace(/^\[|\]$/g, ''), port }]
 }

@@ -34,6 +34,9 @@ const daemonExitCodes = [6, 7]
 const connectionLost =
   /^Error: .*(error reading from server: EOF|transport is closing|connection reset by peer|connection refused)/
 
+/** What the C library says of ENOSPC. */
+const diskFull = /no space left on device/i
+
 /** How BuildKit says that it cannot have an image. */
 const unpulledImage = /resolve image config for (?<image>\S+?): (?:\k<image>: )?(?<reason>.{1,300})/
 
@@ -110,6 +113,7 @@ async function runOnce<Made>(
     buildId: build.id,
     daemon: endpoint,
     limits: config.client,
+    runtime: config.client.runtime,
     user: { uid: config.client.userId, gid: config.client.userId },
     runs: runsOf[build.target],
     lifetimeMs: run.timeoutSeconds * 1000 + certificateMarginMs,
@@ -170,29 +174,46 @@ async function assertFit(
 /** Why Earthly did not succeed, while its daemon still runs as far as Docker knows. */
 function faultOf(
   { exitCode, outOfMemory }: EarthlyExit,
-  { failingTarget: named, tail }: EarthlyOutput,
+  { failingTarget: named, heldStep: held, tail }: EarthlyOutput,
   tag: string,
 ): BuildFault | EngineError {
   if (outOfMemory) {
     const detail = "The build's Earthly client needed more memory than it may have (CLIENT_MEMORY_BYTES)."
     return new BuildFault('out-of-memory', detail, { exitCode })
   }
-  if (daemonExitCodes.includes(exitCode) || tail.slice(-5).some((line) => connectionLost.test(line))) {
+  if (
+    daemonExitCodes.includes(exitCode) ||
+    tail.slice(-5).some((line) => connectionLost.test(line) && !unpulledImage.test(line))
+  ) {
     return new EngineError('daemon-lost', `Earthly lost the BuildKit daemon (exit code ${exitCode}).`)
   }
   // Some errors name a target of CanvOS by its repository: `github.com/spectrocloud/CanvOS:v4.9.36+iso`.
   const failingTarget = named?.includes(`:${tag}+`) === true ? named.slice(named.lastIndexOf('+')) : named
+  const where = { exitCode, ...(failingTarget === undefined ? {} : { failingTarget }) }
+  if (held?.code === 'out-of-memory') {
+    const detail = `${failingTarget ?? 'A step'} needed more memory than a step may have (STEP_MEMORY_BYTES): ${held.reason}`
+    return new BuildFault('out-of-memory', detail, where)
+  }
+  if (held?.code === 'disk-full' || tail.some((line) => diskFull.test(line))) {
+    const reason = held?.code === 'disk-full' ? held.reason : 'the last lines of the log say where.'
+    const detail = `The build filled a disk, or took more of it than the worker can spare (BUILDKIT_FREE_BYTES): ${reason}`
+    return new BuildFault('disk-full', detail, where)
+  }
+  if (held?.code === 'refused' && failingTarget !== undefined) {
+    return new BuildFault(
+      'target-failed',
+      `${failingTarget} is not allowed what it asks for: ${held.reason}`,
+      where,
+    )
+  }
   const image = tail.map((line) => unpulledImage.exec(line)?.groups).find((groups) => groups !== undefined)
   if (image !== undefined) {
     const detail = `The image ${image['image'] ?? ''}${failingTarget === undefined ? '' : `, which ${failingTarget} needs,`} cannot be pulled: ${image['reason'] ?? ''}. Check the argument that names it, and the registry.`
-    return new BuildFault('image-unavailable', detail, {
-      exitCode,
-      ...(failingTarget === undefined ? {} : { failingTarget }),
-    })
+    return new BuildFault('image-unavailable', detail, where)
   }
   if (failingTarget !== undefined) {
     const detail = `${failingTarget} failed. The last lines of the log say why.`
-    return new BuildFault('target-failed', detail, { exitCode, failingTarget })
+    return new BuildFault('target-failed', detail, where)
   }
   const detail = `Earthly ended with exit code ${exitCode}. The last lines of the log say why.`
   return new BuildFault('engine-failed', detail, { exitCode })

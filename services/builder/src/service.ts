@@ -7,9 +7,10 @@ import { Notifications } from '@edgesmith/builds/notifications'
 import { abandonWhenAway, closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
 import { openMirror } from '@edgesmith/canvos/mirror'
-import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import { bearableBuilds, daemonLimits } from '@edgesmith/engine/daemon-limits'
 import { openDocker } from '@edgesmith/engine/docker'
 import { ensureImage } from '@edgesmith/engine/image'
+import { assertRuntimes, lookAtMachine } from '@edgesmith/engine/machine'
 import { reap } from '@edgesmith/engine/reaper'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
@@ -17,6 +18,7 @@ import { openStore } from '@edgesmith/store/open-store'
 import { createBuilderApp } from './app.ts'
 import { startBuildWorker } from './build-worker.ts'
 import { startFleetWorkers } from './fleet-workers.ts'
+import { openDaemon } from './open-daemon.ts'
 import { keepRetaining } from './retention-job.ts'
 import type Docker from 'dockerode'
 import type { BuilderConfig } from './config.ts'
@@ -52,19 +54,10 @@ export async function startBuilder(
   const mirror = openMirror({ repository: canvosRepository, directory, signal: stopping.signal })
 
   const docker = openDocker(config.docker)
-  const daemon = stack.use(
-    new BuildkitDaemon({
-      docker,
-      workerId: config.workerId,
-      image: config.engine.daemonImage,
-      cacheBytes: config.engine.cacheBytes,
-      parallelism: config.engine.parallelism,
-      insecureRegistries: config.engine.insecureRegistries,
-      onReplaced: (reason) => {
-        logger.warn({ reason }, 'The BuildKit daemon is replaced.')
-      },
-    }),
-  )
+  const machine = await lookAtMachine(docker)
+  assertRuntimes(machine, { CLIENT_RUNTIME: config.client.runtime, DAEMON_RUNTIME: config.engine.runtime })
+  const limits = daemonLimits(machine, config.engine.limits)
+  const daemon = stack.use(openDaemon({ docker, config, limits, logger }))
   const { userDataReserveBytes, imageDigestTtlSeconds } = config
   const { insecureRegistries } = config.engine
   const digests = stack.use(
@@ -99,7 +92,8 @@ export async function startBuilder(
   })
   const { intervalSeconds, ...settings } = config.retention
   stack.use(keepRetaining({ store, redis, repository, settings, intervalSeconds, logger }))
-  stack.adopt(startBuildWorker(context), (worker) => worker.stop())
+  const concurrency = config.concurrency ?? bearableBuilds(machine, limits)
+  stack.adopt(startBuildWorker(context, concurrency), (worker) => worker.stop())
   stack.use(startFleetWorkers(context))
   const started = stack.move()
   return {

@@ -14,6 +14,11 @@ export async function makeTrialRepository(): Promise<Repository> {
   return makeRepository(join(import.meta.dirname, 'trial'), (earthfile) => earthfile)
 }
 
+/** A git repository of the Earthfile in `hostile`, with the fixture's tag. */
+export async function makeHostileRepository(): Promise<Repository> {
+  return makeRepository(join(import.meta.dirname, 'hostile'), (earthfile) => earthfile)
+}
+
 /** A git repository of the CanvOS fixture with another Earthfile, with the fixture's tag. */
 export async function makeAlteredFixture(alter: (earthfile: string) => string): Promise<Repository> {
   return makeRepository(join(import.meta.dirname, '../../../test/fixtures/canvos'), alter)

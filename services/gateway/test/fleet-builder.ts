@@ -9,11 +9,12 @@ import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { startBuildWorker } from '@edgesmith/builder-service/build-worker'
+import { openDaemon } from '@edgesmith/builder-service/open-daemon'
 import { readEnv, toConfig } from '@edgesmith/builder-service/config'
 import { recipeOfSite } from '@edgesmith/builder-service/fleet-stamp'
 import { startFleetWorkers } from '@edgesmith/builder-service/fleet-workers'
 import { openMirror } from '@edgesmith/canvos/mirror'
-import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import { daemonLimits } from '@edgesmith/engine/daemon-limits'
 import { openDocker } from '@edgesmith/engine/docker'
 import { readFleet } from '@edgesmith/fleets/fleet-record'
 import { objectManifest } from '@edgesmith/manifest/manifest'
@@ -77,19 +78,17 @@ export class FleetBuilder implements AsyncDisposable {
     const own = { BUILDER_ID: 'test', BUILDER_LOCK_SECONDS: '5', ENGINE_IMAGE: 'none:none' }
     const config = toConfig(readEnv({ ...environment, ...own, DOCKER_HOST: 'unix:///nowhere/docker.sock' }))
     const docker = openDocker(config.docker)
-    const { daemonImage: image, cacheBytes, parallelism, insecureRegistries } = config.engine
-    const daemon = new BuildkitDaemon({
-      ...{ docker, workerId: config.workerId, image, cacheBytes, parallelism, insecureRegistries },
-      onReplaced: () => undefined,
-    })
+    const limits = daemonLimits({ cpus: 2, memoryBytes: 8 * 1024 ** 3 }, config.engine.limits)
+    const daemon = openDaemon({ docker, config, limits, logger: fastifyLogger })
     const { repository: canvos, mirrorDirectory: directory } = config.canvos
-    const worker = startBuildWorker({
+    const context = {
       ...{ config, redis, repository, events, store: this.#store, notifications: this.#notifications },
       ...{ docker, daemon, digests: this.#digests, maker },
       logger: mayWarn ? silentLogger : fastifyLogger,
       mirror: openMirror({ repository: canvos, directory }),
       engine: { repository: canvos, images: [] },
-    })
+    }
+    const worker = startBuildWorker(context, 1)
     return { [Symbol.asyncDispose]: () => worker.stop() }
   }
 

@@ -1,0 +1,35 @@
+import { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import type { DaemonLimits } from '@edgesmith/engine/daemon-limits'
+import type Docker from 'dockerode'
+import type { FastifyBaseLogger } from 'fastify'
+import type { BuilderConfig } from './config.ts'
+
+export type DaemonParts = {
+  readonly docker: Docker
+  readonly config: BuilderConfig
+  readonly limits: DaemonLimits
+  readonly logger: FastifyBaseLogger
+}
+
+/** The BuildKit daemon of a worker; it is not started yet. */
+export function openDaemon({ docker, config, limits, logger }: DaemonParts): BuildkitDaemon {
+  const { workerId, engine, network, logLimitBytes } = config
+  return new BuildkitDaemon({
+    docker,
+    workerId,
+    image: engine.daemonImage,
+    cacheBytes: engine.cacheBytes,
+    parallelism: engine.parallelism,
+    insecureRegistries: engine.insecureRegistries,
+    limits,
+    runtime: engine.runtime,
+    stepLogBytes: logLimitBytes,
+    network,
+    onStalePolicy: (error) => {
+      logger.error({ err: error }, 'The network policy of builds is not brought up to date.')
+    },
+    onReplaced: (reason) => {
+      logger.warn({ reason }, 'The BuildKit daemon is replaced.')
+    },
+  })
+}
