@@ -10,6 +10,7 @@ export const EngineProfile = Type.Object({
     description: 'Bytes that a base reserves for user-data.',
   }),
   insecureRegistries: Type.Array(Type.String(), { description: 'See `INSECURE_REGISTRIES`.' }),
+  allowed: Type.Optional(Type.Array(Type.String(), { description: 'See `BUILD_NETWORK_ALLOW`.' })),
   imageDigestTtlSeconds: Type.Integer({ minimum: 1 }),
 })
 
@@ -20,8 +21,9 @@ const profileKey = 'edgesmith:engine'
 /** Tells how this builder makes ISOs; of several builders the one that started last is heard. */
 export async function publishEngineProfile(
   redis: Redis,
-  profile: Readonly<Omit<EngineProfile, 'insecureRegistries'>> & {
+  profile: Readonly<Omit<EngineProfile, 'insecureRegistries' | 'allowed'>> & {
     readonly insecureRegistries: readonly string[]
+    readonly allowed?: readonly string[]
   },
 ): Promise<void> {
   await redis.set(profileKey, JSON.stringify(profile))

@@ -1,4 +1,6 @@
 import type { ResolvedImage } from '@edgesmith/contract/build'
+import { parseAllowance } from '@edgesmith/outgoing/address-policy'
+import { Outgoing } from '@edgesmith/outgoing/outgoing'
 import type { Redis } from 'ioredis'
 import { Agent, request, type Dispatcher } from 'undici'
 import { parseImageReference, type ImageReference } from './image-reference.ts'
@@ -7,6 +9,11 @@ export type ImageDigestsOptions = {
   readonly redis: Redis
   /** Registries, `host:port`, that are reached over HTTP or whose certificates are not checked. */
   readonly insecureRegistries: readonly string[]
+  /**
+   * What may be asked besides public addresses, for an image's reference is the word of whoever builds:
+   * `host:port`, `host`, or networks.
+   */
+  readonly allowed: readonly string[]
   /** How long an answer of a registry holds, in seconds. */
   readonly ttlSeconds: number
   /** How long a registry is waited for, in milliseconds. */
@@ -43,9 +50,12 @@ const challengeParameter = /(?<name>[a-z]+)="(?<value>[^"]*)"/g
 export class ImageDigests implements AsyncDisposable {
   readonly #options: ImageDigestsOptions
   readonly #unchecked = new Agent({ connect: { rejectUnauthorized: false } })
+  readonly #outgoing: Outgoing
 
   constructor(options: ImageDigestsOptions) {
     this.#options = options
+    const allowances = options.allowed.map(parseAllowance).filter((allowance) => allowance !== undefined)
+    this.#outgoing = new Outgoing({ allowances, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
   }
 
   /** Digest of the manifest that a reference stands for; undefined when its registry does not tell. */
@@ -76,10 +86,13 @@ export class ImageDigests implements AsyncDisposable {
     const { insecureRegistries, timeoutMs = defaultTimeoutMs } = this.#options
     const signal = AbortSignal.timeout(timeoutMs)
     if (!insecureRegistries.includes(image.registry)) {
-      return this.#unlessSilent(() => askRegistry(`https://${image.registry}`, image, { signal }))
+      const { dispatcher } = this.#outgoing
+      return this.#unlessSilent(() => askRegistry(`https://${image.registry}`, image, { signal, dispatcher }))
     }
     return (
-      (await this.#unlessSilent(() => askRegistry(`http://${image.registry}`, image, { signal }))) ??
+      (await this.#unlessSilent(() =>
+        askRegistry(`http://${image.registry}`, image, { signal, dispatcher: this.#unchecked }),
+      )) ??
       (await this.#unlessSilent(() =>
         askRegistry(`https://${image.registry}`, image, { signal, dispatcher: this.#unchecked }),
       ))
@@ -98,10 +111,11 @@ export class ImageDigests implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#unchecked.close()
+    await this.#outgoing[Symbol.asyncDispose]()
   }
 }
 
-type Transport = { readonly signal: AbortSignal; readonly dispatcher?: Dispatcher }
+type Transport = { readonly signal: AbortSignal; readonly dispatcher: Dispatcher }
 
 /** @throws what the connection fails with */
 async function askRegistry(

@@ -35,6 +35,7 @@ describe('The digests of images', () => {
   let registry: string
   let requests: string[]
   let answer: RequestListener
+  let connections = 0
   before(async () => {
     const directory = await mkdtemp(join(tmpdir(), 'edgesmith-digests-'))
     stack.defer(() => rm(directory, { recursive: true, force: true }))
@@ -50,6 +51,7 @@ describe('The digests of images', () => {
       requests.push(`${request.method ?? ''} ${request.url ?? ''}`)
       answer(request, response)
     }).listen(0, '127.0.0.1')
+    http.on('connection', () => (connections += 1))
     await once(http, 'listening')
     stack.defer(() => {
       http.closeAllConnections()
@@ -65,7 +67,9 @@ describe('The digests of images', () => {
   })
 
   function digests(ttlSeconds = 600): ImageDigests {
-    return stack.use(new ImageDigests({ redis, insecureRegistries: [registry], ttlSeconds, timeoutMs: 500 }))
+    return stack.use(
+      new ImageDigests({ redis, insecureRegistries: [registry], allowed: [], ttlSeconds, timeoutMs: 500 }),
+    )
   }
 
   it('are asked of the registry once, and then known for a while', async () => {
@@ -91,6 +95,21 @@ describe('The digests of images', () => {
     }
     assert.equal(await digests().resolve(`${registry}/app:1`), digest)
     assert.equal(requests[1], 'GET /token?service=s&scope=repository%3Aapp%3Apull')
+  })
+
+  it('are asked of no private address that the operator does not list', async () => {
+    const ask = async (allowed: string[]) => {
+      await redis.flushall()
+      const asking = stack.use(
+        new ImageDigests({ redis, insecureRegistries: [], allowed, ttlSeconds: 1, timeoutMs: 500 }),
+      )
+      const before = connections
+      // The registry here does not speak TLS.
+      assert.equal(await asking.resolve(`${registry}/app:1`), undefined)
+      return connections - before
+    }
+    assert.equal(await ask([]), 0)
+    assert.equal(await ask([registry]), 1)
   })
 
   it('are not asked for when the reference carries one', async () => {

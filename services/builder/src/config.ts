@@ -267,6 +267,8 @@ export type BuilderConfig = {
   readonly network: {
     readonly kind: BuildNetwork
     readonly listed: readonly Destination[]
+    /** The same, as it was written. */
+    readonly allowed: readonly string[]
     readonly registries: readonly Destination[]
     /** What builds never reach: the service's own Redis, object store and Docker. */
     readonly services: readonly ServiceAddress[]
@@ -353,6 +355,7 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
     network: {
       kind: env.BUILD_NETWORK,
       listed,
+      allowed: env.BUILD_NETWORK_ALLOW,
       registries: env.INSECURE_REGISTRIES.flatMap(registryDestinations),
       services: [
         ...serviceAddress(env.REDIS_URL, 6379),

@@ -60,8 +60,9 @@ export async function startBuilder(
   const daemon = stack.use(openDaemon({ docker, config, limits, logger }))
   const { userDataReserveBytes, imageDigestTtlSeconds } = config
   const { insecureRegistries } = config.engine
+  const { allowed } = config.network
   const digests = stack.use(
-    new ImageDigests({ redis, insecureRegistries, ttlSeconds: imageDigestTtlSeconds }),
+    new ImageDigests({ redis, insecureRegistries, allowed, ttlSeconds: imageDigestTtlSeconds }),
   )
   const engineImages = await findEngineImages(docker, config)
   const maker = { engine: engineIdentity(engineImages), userDataReserveBytes }
@@ -83,7 +84,7 @@ export async function startBuilder(
   const reaped = await reap(docker, { workerId: config.workerId })
   if (reaped.length > 0) logger.warn({ reaped }, 'Removed what an earlier worker of this name left behind.')
   await daemon.ready()
-  await publishEngineProfile(redis, { ...maker, insecureRegistries, imageDigestTtlSeconds })
+  await publishEngineProfile(redis, { ...maker, insecureRegistries, allowed, imageDigestTtlSeconds })
 
   const app = stack.adopt(createBuilderApp(context), (opened) => opened.close())
   const url = await listen(app, config)

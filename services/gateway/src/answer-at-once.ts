@@ -28,8 +28,8 @@ export async function findReadyBase(
   const profile = await readEngineProfile(redis)
   if (profile === undefined) return undefined
   const keys = recipeKeys(recipeOf(build, inputs), profile)
-  const { insecureRegistries, imageDigestTtlSeconds: ttlSeconds } = profile
-  await using digests = new ImageDigests({ redis, insecureRegistries, ttlSeconds })
+  const { insecureRegistries, allowed = [], imageDigestTtlSeconds: ttlSeconds } = profile
+  await using digests = new ImageDigests({ redis, insecureRegistries, allowed, ttlSeconds })
   const usable = await findUsableBase({ store, digests }, keys)
   // A worker has the time to look closer, and a log to warn in.
   return usable === undefined || usable.warnings.length > 0 ? undefined : { keys, base: usable.base }

@@ -50,7 +50,9 @@ export class FleetBuilder implements AsyncDisposable {
     this.fleets = new FleetRepository(redis)
     this.#notifications = stack.use(new Notifications(redis, raise))
     this.events = new BuildEvents({ redis, notifications: this.#notifications, store })
-    this.#digests = stack.use(new ImageDigests({ redis, insecureRegistries: [], ttlSeconds: 60 }))
+    this.#digests = stack.use(
+      new ImageDigests({ redis, insecureRegistries: [], allowed: [], ttlSeconds: 60 }),
+    )
   }
 
   static async open({ store, redisUrl }: Pick<Harness, 'store' | 'redisUrl'>): Promise<FleetBuilder> {

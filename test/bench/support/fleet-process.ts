@@ -27,7 +27,7 @@ await runUntilSignal(async () => {
     closeRedis,
   )
   const notifications = stack.use(new Notifications(redis, onError))
-  const digests = stack.use(new ImageDigests({ redis, insecureRegistries: [], ttlSeconds: 600 }))
+  const digests = stack.use(new ImageDigests({ redis, insecureRegistries: [], allowed: [], ttlSeconds: 600 }))
   stack.use(
     startFleetWorkers({
       ...{ redis, store, digests, maker, logger },
