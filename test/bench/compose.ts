@@ -19,6 +19,7 @@ import { commitUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { startMinio } from '../../deploy/minio/server.ts'
 import { ensureDebianPackages, neededBy } from '../../deploy/setup/debian-packages.ts'
 import { Workshop } from '../support/image-workshop.ts'
+import { ownProject } from '../support/projects.ts'
 import { keepBase, makeBase, maker } from './support/large-base.ts'
 
 const execute = promisify(execFile)
@@ -117,6 +118,7 @@ async function upload(store: ObjectStore, bytes: Readable, fileName: string): Pr
 async function requestBuild(store: ObjectStore, inputs: BuildInputs): Promise<Request> {
   const build = createBuild(
     {
+      ...ownProject,
       ...{ target: 'iso', canvos: { tag: 'v4.10.0', commit: '0'.repeat(40) }, labels: {}, diagnostics: [] },
       ...{ spec: { inputs }, arguments: { ARCH: 'amd64' } },
     },

@@ -15,11 +15,13 @@ import { objectManifest, patchManifest, type Manifest, type Patch } from '@edges
 import { openMinioStore, type MinioSettings } from '@edgesmith/store/minio-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { presignGet } from '@edgesmith/store/presigned-url'
+import { projectPrefix } from '@edgesmith/store/project-stores'
 import { v7 as uuidv7 } from 'uuid'
 import { startMinio } from '../../deploy/minio/server.ts'
 import { ensureDebianPackages, neededBy } from '../../deploy/setup/debian-packages.ts'
 import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
 import { asGateway, serviceToken } from '../support/as-gateway.ts'
+import { ownProject, ownStore } from '../support/projects.ts'
 
 const execute = promisify(execFile)
 const MiB = 1024 ** 2
@@ -43,7 +45,7 @@ export async function run(): Promise<Record<string, number>> {
   resources.defer(() => rm(directory, { recursive: true, force: true }))
   const minio = resources.use(await startMinio({ dataDir: join(directory, 'minio') }))
   const settings: MinioSettings = { ...minio, bucket: 'edgesmith' }
-  const store = await openMinioStore(settings)
+  const store = ownStore(await openMinioStore(settings))
   const { artifact, manifest } = await storeVariant(store)
   const service = resources.use(await startService(settings, directory))
   const serviceUrl = await signedUrl(service, artifact)
@@ -51,7 +53,7 @@ export async function run(): Promise<Record<string, number>> {
   await store.join('copy', manifest.extents)
   const minioUrl = await presignGet(settings, {
     endpoint: settings.endpoint,
-    key: 'copy',
+    key: `${projectPrefix(ownProject)}copy`,
     seconds: 86_400,
     contentType: artifact.mediaType,
     contentDisposition: 'attachment',

@@ -17,6 +17,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { fetch } from '../support/as-operator.ts'
 import { startMinio } from '../../deploy/minio/server.ts'
 import { path as userDataPath, Workshop } from '../support/image-workshop.ts'
+import { ownStore } from '../support/projects.ts'
 import { keepBase, makeBase, publishMaker, startServices } from './support/large-base.ts'
 
 const MiB = 1024 ** 2
@@ -60,7 +61,7 @@ export async function run(): Promise<Record<string, number>> {
   const directory = await mkdtemp(join(tmpdir(), 'edgesmith-bench-'))
   resources.defer(() => rm(directory, { recursive: true, force: true }))
   const minio = resources.use(await startMinio({ dataDir: join(directory, 'minio') }))
-  const store = await openMinioStore({ ...minio, bucket: 'edgesmith' })
+  const store = ownStore(await openMinioStore({ ...minio, bucket: 'edgesmith' }))
   const raise = (error: Error) => {
     throw error
   }

@@ -19,6 +19,7 @@ import { request } from 'undici'
 import { fetch } from '../support/as-operator.ts'
 import { startMinio } from '../../deploy/minio/server.ts'
 import { path as userDataPath, Workshop } from '../support/image-workshop.ts'
+import { ownStore } from '../support/projects.ts'
 import { keepBase, makeBase, publishMaker, startServices } from './support/large-base.ts'
 
 const execute = promisify(execFile)
@@ -40,7 +41,7 @@ export async function run(): Promise<Record<string, number>> {
   const directory = await mkdtemp(join(tmpdir(), 'edgesmith-bench-'))
   resources.defer(() => rm(directory, { recursive: true, force: true }))
   const minio = resources.use(await startMinio({ dataDir: join(directory, 'minio') }))
-  const store = await openMinioStore({ ...minio, bucket: 'edgesmith' })
+  const store = ownStore(await openMinioStore({ ...minio, bucket: 'edgesmith' }))
   const { url: redisUrl } = resources.use(
     await startRedisServer({
       dataDirectory: join(directory, 'redis'),

@@ -8,6 +8,7 @@ import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { Pool } from 'undici'
 import { startServiceProcess } from '../../deploy/setup/service-process.ts'
 import { repositoryDirectory } from '../../deploy/setup/paths.ts'
+import { ownProject } from '../support/projects.ts'
 
 const execute = promisify(execFile)
 const size = 40 * 1024
@@ -124,6 +125,7 @@ export async function run(): Promise<Record<string, number>> {
   resources.defer(() => pinTo(everywhere))
 
   const body = JSON.stringify({
+    project: ownProject,
     spec: {
       canvos: { tag: 'v4.10.0' },
       arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' },

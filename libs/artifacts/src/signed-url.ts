@@ -1,9 +1,11 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { DownloadUrlId } from '@edgesmith/contract/artifact'
 import type { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
 
 /** What a download URL allows, and all that its signature speaks for. */
 export type DownloadGrant = {
+  readonly project: ProjectRef
   readonly artifactId: ArtifactId
   readonly name: FileName
   /** `GET` allows HEAD too. */
@@ -19,7 +21,7 @@ export type DownloadGrant = {
 }
 
 /** Set apart from every other use of the same key, and to be changed with what is signed. */
-const purpose = 'edgesmith-download-v2'
+const purpose = 'edgesmith-download-v3'
 
 /** The URL that allows what the grant says. `key` is the secret; of several the newest. */
 export function signDownloadUrl(
@@ -27,10 +29,11 @@ export function signDownloadUrl(
   /** `baseUrl`: where the artifact service is reached from outside, with or without a path. */
   { baseUrl, key }: { baseUrl: string; key: string },
 ): string {
-  const { artifactId, name, method, expires } = grant
+  const { project, artifactId, name, method, expires } = grant
   const path = `v1/downloads/${encodeURIComponent(artifactId)}/${encodeURIComponent(name)}`
   const url = new URL(path, baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`)
   const { searchParams } = url
+  searchParams.set('project', projectName(project))
   searchParams.set('expires', String(expires))
   if (method === 'HEAD') searchParams.set('method', method)
   if (grant.grant !== undefined) searchParams.set('grant', grant.grant)
@@ -57,11 +60,11 @@ export function isSigned(grant: DownloadGrant, signature: string, keys: readonly
 
 /** HMAC-SHA256 over an unambiguous text of the grant, as base64url. */
 function sign(
-  { method, artifactId, name, expires, grant, limit, client }: DownloadGrant,
+  { project, method, artifactId, name, expires, grant, limit, client }: DownloadGrant,
   key: string,
 ): string {
   const text = JSON.stringify([
-    ...[purpose, method, artifactId, name, expires],
+    ...[purpose, projectName(project), method, artifactId, name, expires],
     ...[grant ?? null, limit ?? null, client ?? null],
   ])
   return createHmac('sha256', key).update(text).digest('base64url')

@@ -8,7 +8,14 @@ const newerKey = 'the-newest-key-that-signs-from-now-on'
 const baseUrl = 'https://edge.example.com'
 const artifactId = '01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22'
 const grantId = '01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10'
-const plain: DownloadGrant = { artifactId, name: 'installer.iso', method: 'GET', expires: 1773484013 }
+const project = { tenant: 'acme', project: 'stores' }
+const plain: DownloadGrant = {
+  project,
+  artifactId,
+  name: 'installer.iso',
+  method: 'GET',
+  expires: 1773484013,
+}
 const limited: DownloadGrant = { ...plain, grant: grantId, limit: 3, client: '203.0.113.0/24' }
 
 function signatureOf(grant: DownloadGrant): string {
@@ -19,18 +26,18 @@ describe('signed download URLs', () => {
   it('are made of all they allow and a signature of it', () => {
     const signature = createHmac('sha256', key)
       .update(
-        `["edgesmith-download-v2","HEAD","${artifactId}","installer.iso",1773484013,"${grantId}",3,"203.0.113.0/24"]`,
+        `["edgesmith-download-v3","acme/stores","HEAD","${artifactId}","installer.iso",1773484013,"${grantId}",3,"203.0.113.0/24"]`,
       )
       .digest('base64url')
     assert.equal(
       signDownloadUrl({ ...limited, method: 'HEAD' }, { baseUrl, key }),
-      `${baseUrl}/v1/downloads/${artifactId}/installer.iso?expires=1773484013&method=HEAD&grant=${grantId}&limit=3&client=203.0.113.0%2F24&signature=${signature}`,
+      `${baseUrl}/v1/downloads/${artifactId}/installer.iso?project=acme%2Fstores&expires=1773484013&method=HEAD&grant=${grantId}&limit=3&client=203.0.113.0%2F24&signature=${signature}`,
     )
   })
 
   it('name no limits that they do not have', () => {
     const { searchParams } = new URL(signDownloadUrl(plain, { baseUrl, key }))
-    assert.deepEqual([...searchParams.keys()], ['expires', 'signature'])
+    assert.deepEqual([...searchParams.keys()], ['project', 'expires', 'signature'])
     assert.ok(isSigned(plain, searchParams.get('signature') ?? '', [key]))
   })
 

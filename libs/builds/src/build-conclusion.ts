@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
 import type { Build } from '@edgesmith/contract/build'
 import { ProblemError } from '@edgesmith/contract/problem'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
 import { putArchive, toArchiveLine } from './build-archive.ts'
 import type { IdentifiedEvent } from './build-archive.ts'
-import type { BuildEvents } from './build-events.ts'
+import type { EventReader } from './build-events.ts'
 import { recordKey } from './build-keys.ts'
 import { toLines } from './build-log.ts'
 import { superseded } from './build-repository.ts'
@@ -20,8 +20,9 @@ export const defaultStreamTtlSeconds = 60 * 60
 export type ConclusionParts = {
   redis: Redis
   repository: BuildRepository
-  events: BuildEvents
-  store: ObjectStore
+  events: EventReader
+  /** Where the archives are, each in the part of its build's project. */
+  stores: ProjectStores
   /** Seconds the stream of an ended build is kept beside its archive; an hour when left out. */
   streamTtlSeconds?: number
 }
@@ -73,7 +74,7 @@ async function restoreArchive(parts: ConclusionParts, id: string): Promise<void>
 
 /** Events of attempts whose stream has expired are read from the archive that is replaced here. */
 async function writeArchive(
-  { events, store }: ConclusionParts,
+  { events, stores }: ConclusionParts,
   build: Build,
   end?: IdentifiedEvent,
 ): Promise<void> {
@@ -84,7 +85,7 @@ async function writeArchive(
   async function* lines(): AsyncGenerator<string> {
     for await (const event of all()) yield toArchiveLine(event)
   }
-  await putArchive(store, build, {
+  await putArchive(stores.of(build), build, {
     log: Readable.from(toLines(all()), { objectMode: false }),
     events: Readable.from(lines(), { objectMode: false }),
   })

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { Build, BuildState } from '@edgesmith/contract/build'
 import type { BuildEvent, LogEvent } from '@edgesmith/contract/event'
 import { ProblemError } from '@edgesmith/contract/problem'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import { isOfProject, type ProjectRef } from '@edgesmith/contract/project'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
 import type { IdentifiedEvent } from './build-archive.ts'
 import { changesChannel, recordKey, streamKey } from './build-keys.ts'
@@ -44,11 +45,14 @@ export type BuildEventsParts = {
   redis: Redis
   /** Needed to follow. */
   notifications: Notifications
-  /** Where the archives are. */
-  store: ObjectStore
+  /** Where the archives are, each in the part of its build's project. */
+  stores: ProjectStores
   /** Bytes of log events kept of a build, all attempts together; 64 MiB when left out. */
   maxLogBytes?: number
 }
+
+/** What reads events without writing any. */
+export type EventReader = Pick<BuildEvents, 'read'>
 
 /** What one look at a build's stream tells, of one moment. */
 type Look = {
@@ -67,14 +71,25 @@ type Look = {
 export class BuildEvents {
   readonly #redis: Redis
   readonly #notifications: Notifications
-  readonly #store: ObjectStore
+  readonly #stores: ProjectStores
   readonly #maxLogBytes: number
 
-  constructor({ redis, notifications, store, maxLogBytes = defaultMaxLogBytes }: BuildEventsParts) {
+  constructor({ redis, notifications, stores, maxLogBytes = defaultMaxLogBytes }: BuildEventsParts) {
     this.#redis = defineBuildScripts(redis)
     this.#notifications = notifications
-    this.#store = store
+    this.#stores = stores
     this.#maxLogBytes = maxLogBytes
+  }
+
+  /** Reads the events of one project's builds: those of others are not found. */
+  within(project: ProjectRef): EventReader {
+    return {
+      read: async (id, options) => {
+        const build = await this.#find(id)
+        if (build === undefined || !isOfProject(build, project)) throw buildNotFound(id)
+        return this.read(id, options)
+      },
+    }
   }
 
   /**
@@ -164,8 +179,13 @@ export class BuildEvents {
   }
 
   async *#archived(id: string): AsyncGenerator<IdentifiedEvent> {
+    const build = await this.#find(id)
+    if (build !== undefined) yield* readEventsOfArchive(this.#stores.of(build), build)
+  }
+
+  async #find(id: string): Promise<Build | undefined> {
     const json = await whileAvailable(() => this.#redis.hget(recordKey(id), 'json'))
-    if (json !== null) yield* readEventsOfArchive(this.#store, JSON.parse(json) as Build)
+    return json === null ? undefined : (JSON.parse(json) as Build)
   }
 
   async #assertKnown(id: string, eventId: string, { archiveBefore }: Look): Promise<void> {

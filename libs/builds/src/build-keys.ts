@@ -1,4 +1,5 @@
 import type { Build } from '@edgesmith/contract/build'
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
 import { fleetKey } from './fleet-keys.ts'
 
 const prefix = 'edgesmith'
@@ -40,22 +41,34 @@ export function reservationKey(digest: string): string {
 export const indexKey = {
   all: `${prefix}:builds`,
   state: (state: string) => `${prefix}:builds:state:${state}`,
-  target: (target: string) => `${prefix}:builds:target:${target}`,
-  label: (label: string) => `${prefix}:builds:label:${label}`,
-  /** Builds that succeeded with an ISO of this identity, see `Build.key`. */
-  key: (key: string) => `${prefix}:builds:key:${key}`,
 } as const
+
+/** The same of the builds of one project, and more: what is listed for its clients. */
+export function projectIndexKey(project: ProjectRef) {
+  const own = `${prefix}:project:${projectName(project)}:builds`
+  return {
+    all: own,
+    state: (state: string) => `${own}:state:${state}`,
+    target: (target: string) => `${own}:target:${target}`,
+    label: (label: string) => `${own}:label:${label}`,
+    /** Builds that succeeded with an ISO of this identity, see `Build.key`. */
+    key: (key: string) => `${own}:key:${key}`,
+  } as const
+}
 
 /** Every index that a build belongs in. */
 export function indexKeysOf(build: Build): string[] {
+  const own = projectIndexKey(build)
   return [
     indexKey.all,
     indexKey.state(build.state),
-    indexKey.target(build.target),
-    ...(build.key === undefined || build.state !== 'succeeded' ? [] : [indexKey.key(build.key)]),
+    own.all,
+    own.state(build.state),
+    own.target(build.target),
+    ...(build.key === undefined || build.state !== 'succeeded' ? [] : [own.key(build.key)]),
     ...(build.fleet === undefined
       ? []
       : [fleetKey.builds(build.fleet.id), fleetKey.state(build.fleet.id, build.state)]),
-    ...Object.entries(build.labels).map(([key, value]) => indexKey.label(`${key}=${value}`)),
+    ...Object.entries(build.labels).map(([key, value]) => own.label(`${key}=${value}`)),
   ]
 }

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream'
-import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
+import { NoSuchObject } from '@edgesmith/store/object-store'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import { archiveKey } from './build-archive.ts'
 import type { IdentifiedEvent } from './build-archive.ts'
-import type { BuildEvents } from './build-events.ts'
+import type { EventReader } from './build-events.ts'
 import type { BuildRepository } from './build-repository.ts'
 import { isEnd } from './build-state.ts'
 
-export type LogParts = { repository: BuildRepository; events: BuildEvents; store: ObjectStore }
+export type LogParts = { repository: BuildRepository; events: EventReader; stores: ProjectStores }
 
 export type ReadLogOptions = {
   /** Go on with the lines to come, until the build has ended. */
@@ -20,14 +21,14 @@ export type ReadLogOptions = {
  * @throws ProblemError `build-not-found`, `upstream-unavailable`
  */
 export async function readLog(
-  { repository, events, store }: LogParts,
+  { repository, events, stores }: LogParts,
   id: string,
   options: ReadLogOptions,
 ): Promise<AsyncIterable<string>> {
-  const { state } = await repository.get(id)
-  if (!isEnd(state)) return toLines(await events.read(id, options))
+  const build = await repository.get(id)
+  if (!isEnd(build.state)) return toLines(await events.read(id, options))
   try {
-    const archived: Readable = await store.get(archiveKey.log(id))
+    const archived: Readable = await stores.of(build).get(archiveKey.log(id))
     return archived.setEncoding('utf8') as AsyncIterable<string>
   } catch (error) {
     // A build that never ran has no log beside its events.

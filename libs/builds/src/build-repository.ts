@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { Build, BuildPage, ListBuildsQuery } from '@edgesmith/contract/build'
 import type { BuildEvent } from '@edgesmith/contract/event'
 import { ProblemError } from '@edgesmith/contract/problem'
+import { isOfProject, projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
 import { decodeCursor, encodeCursor } from './build-cursor.ts'
-import { changesChannel, indexKey, indexKeysOf, recordKey, streamKey } from './build-keys.ts'
+import { changesChannel, indexKey, indexKeysOf, projectIndexKey, recordKey, streamKey } from './build-keys.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd, startBuild, stateEvent } from './build-state.ts'
 import { usedReservationSeconds } from './idempotency.ts'
@@ -39,9 +40,17 @@ const listLimit = 5000
  */
 export class BuildRepository {
   readonly #redis: Redis
+  readonly #project: ProjectRef | undefined
 
-  constructor(redis: Redis) {
+  /** The builds of all projects, for workers; with `project` those of one, as `within` gives them. */
+  constructor(redis: Redis, project?: ProjectRef) {
     this.#redis = defineBuildScripts(redis)
+    this.#project = project
+  }
+
+  /** The builds of one project: those of others are not found, whatever is asked. */
+  within(project: ProjectRef): BuildRepository {
+    return new BuildRepository(this.#redis, project)
   }
 
   /**
@@ -56,6 +65,7 @@ export class BuildRepository {
     reservation?: Reservation,
     options: Pick<SaveOptions, 'events' | 'streamTtlSeconds'> = {},
   ): Promise<StoredBuild> {
+    if (!this.#has(build)) throw new TypeError(`The build ${build.id} is of ${projectName(build)}.`)
     const [code, revision = '', run = ''] = await this.#save(build, [], '', {
       events: [{ event: stateEvent(build, at) }],
       ...options,
@@ -77,11 +87,11 @@ export class BuildRepository {
     return build
   }
 
-  /** The newest build that succeeded with an ISO of this identity, see `Build.key`. */
+  /** The newest build of the project that succeeded with an ISO of this identity, see `Build.key`. */
   async findByKey(key: string): Promise<Build | undefined> {
-    const ids = await whileAvailable(() =>
-      this.#redis.zrevrangebylex(indexKey.key(key), '+', '-', 'LIMIT', 0, 1),
-    )
+    if (this.#project === undefined) throw new TypeError('Equal ISOs are looked for within a project.')
+    const index = projectIndexKey(this.#project).key(key)
+    const ids = await whileAvailable(() => this.#redis.zrevrangebylex(index, '+', '-', 'LIMIT', 0, 1))
     const [build] = await this.#getAll(ids)
     return build
   }
@@ -92,7 +102,9 @@ export class BuildRepository {
       this.#redis.hmget(recordKey(id), 'json', 'revision', 'run'),
     )
     if (typeof json !== 'string' || typeof revision !== 'string') throw buildNotFound(id)
-    return { build: JSON.parse(json) as Build, revision, run: run ?? '' }
+    const build = JSON.parse(json) as Build
+    if (!this.#has(build)) throw buildNotFound(id)
+    return { build, revision, run: run ?? '' }
   }
 
   /**
@@ -203,14 +215,16 @@ export class BuildRepository {
   }
 
   async #smallestIndex({ state, target, label }: ListBuildsQuery): Promise<string> {
+    const own = this.#project === undefined ? undefined : projectIndexKey(this.#project)
+    const { all, state: ofState } = own ?? indexKey
     const candidates = [
-      indexKey.all,
-      ...(state === undefined ? [] : [indexKey.state(state)]),
-      ...(target === undefined ? [] : [indexKey.target(target)]),
-      ...(label === undefined ? [] : [indexKey.label(label)]),
+      all,
+      ...(state === undefined ? [] : [ofState(state)]),
+      ...(target === undefined || own === undefined ? [] : [own.target(target)]),
+      ...(label === undefined || own === undefined ? [] : [own.label(label)]),
     ]
     const sizes = await whileAvailable(() => Promise.all(candidates.map((key) => this.#redis.zcard(key))))
-    return candidates[sizes.indexOf(Math.min(...sizes))] ?? indexKey.all
+    return candidates[sizes.indexOf(Math.min(...sizes))] ?? all
   }
 
   #idsBefore(index: string, id: string | undefined): Promise<string[]> {
@@ -222,7 +236,14 @@ export class BuildRepository {
     const records = await whileAvailable(() =>
       Promise.all(ids.map((id) => this.#redis.hget(recordKey(id), 'json'))),
     )
-    return records.map((json) => (json === null ? undefined : (JSON.parse(json) as Build)))
+    return records.map((json) => {
+      const build = json === null ? undefined : (JSON.parse(json) as Build)
+      return build !== undefined && this.#has(build) ? build : undefined
+    })
+  }
+
+  #has(build: Build): boolean {
+    return this.#project === undefined || isOfProject(build, this.#project)
   }
 
   #save(

@@ -249,8 +249,13 @@ const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: b
   lockJobAnew: { lua: lockJobAnew, numberOfKeys: 3 },
 }
 
-/** Makes the scripts of this package commands of the connection; doing so again changes nothing. */
+/** Connections that have the commands. */
+const defined = new WeakSet<Redis>()
+
+/** Makes the scripts of this package commands of the connection, unless they are. */
 export function defineBuildScripts(redis: Redis): Redis {
+  if (defined.has(redis)) return redis
+  defined.add(redis)
   for (const [name, script] of Object.entries(scripts)) redis.defineCommand(name, script)
   return redis
 }

@@ -38,7 +38,7 @@ export function isEnd(state: BuildState): state is EndState {
 /** What a new build is made of. */
 export type NewBuild = Pick<
   Build,
-  'target' | 'canvos' | 'spec' | 'arguments' | 'labels' | 'diagnostics' | 'fleet'
+  'tenant' | 'project' | 'target' | 'canvos' | 'spec' | 'arguments' | 'labels' | 'diagnostics' | 'fleet'
 > & {
   /** Identifier reserved beforehand; a new one when left out. */
   id?: string
@@ -135,9 +135,22 @@ function explain(state: BuildState, allowed: readonly BuildState[]): string {
 }
 
 function withoutOutcome(build: Build): Build {
-  const { id, target, canvos, spec, labels, attempt, createdAt, diagnostics, state, fleet } = build
+  const { id, tenant, project, target, canvos, spec, labels, attempt, createdAt, diagnostics, state, fleet } =
+    build
   return {
-    ...{ id, state, target, canvos, spec, arguments: build.arguments, labels, attempt, createdAt },
+    ...{
+      id,
+      tenant,
+      project,
+      state,
+      target,
+      canvos,
+      spec,
+      arguments: build.arguments,
+      labels,
+      attempt,
+      createdAt,
+    },
     ...(fleet === undefined ? {} : { fleet }),
     artifacts: [],
     diagnostics,

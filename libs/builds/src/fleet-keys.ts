@@ -1,3 +1,5 @@
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
+
 const prefix = 'edgesmith'
 
 /** Keys of fleets in Redis. */
@@ -6,6 +8,8 @@ export const fleetKey = {
   record: (id: string) => `${prefix}:fleet:${id}`,
   /** Sorted set of all ids, with score 0: UUIDs version 7 sort by time as text. */
   all: `${prefix}:fleets`,
+  /** Those of one project. */
+  own: (project: ProjectRef) => `${prefix}:project:${projectName(project)}:fleets`,
   /** Set of the ids whose job is not done. */
   open: `${prefix}:fleets:open`,
   /** Sorted set of the ids of a fleet's builds, in the order of its sites. */

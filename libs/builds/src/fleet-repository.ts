@@ -1,6 +1,7 @@
 import type { Build, BuildState } from '@edgesmith/contract/build'
 import type { Fleet, FleetPage, FleetState, ListFleetsQuery } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
+import { isOfProject, projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
 import { decodeCursor, encodeCursor } from './build-cursor.ts'
 import { recordKey } from './build-keys.ts'
@@ -9,7 +10,7 @@ import { usedReservationSeconds, type Reservation } from './idempotency.ts'
 import { whileAvailable } from './redis-connection.ts'
 
 /** What is told of a fleet besides what becomes of its builds. */
-export type FleetSummary = Pick<Fleet, 'id' | 'name' | 'createdAt' | 'sites'>
+export type FleetSummary = Pick<Fleet, 'id' | 'tenant' | 'project' | 'name' | 'createdAt' | 'sites'>
 
 const states = [
   'queued',
@@ -36,9 +37,17 @@ export type ListBuildsOptions = {
  */
 export class FleetRepository {
   readonly #redis: Redis
+  readonly #project: ProjectRef | undefined
 
-  constructor(redis: Redis) {
+  /** The fleets of all projects, for workers; with `project` those of one, as `within` gives them. */
+  constructor(redis: Redis, project?: ProjectRef) {
     this.#redis = redis
+    this.#project = project
+  }
+
+  /** The fleets of one project: those of others are not found, whatever is asked. */
+  within(project: ProjectRef): FleetRepository {
+    return new FleetRepository(this.#redis, project)
   }
 
   /**
@@ -47,10 +56,12 @@ export class FleetRepository {
    */
   async create(summary: FleetSummary, reservation?: Reservation): Promise<void> {
     const { id } = summary
+    if (!this.#has(summary)) throw new TypeError(`The fleet ${id} is of ${projectName(summary)}.`)
     const step = this.#redis
       .multi()
       .hset(fleetKey.record(id), 'json', JSON.stringify(summary))
       .zadd(fleetKey.all, 0, id)
+      .zadd(fleetKey.own(summary), 0, id)
       .sadd(fleetKey.open, id)
     if (reservation !== undefined) {
       step.hset(reservation.key, 'used', '1').expire(reservation.key, usedReservationSeconds)
@@ -68,9 +79,16 @@ export class FleetRepository {
     const [json, complete, canceled] = await whileAvailable(() =>
       this.#redis.hmget(fleetKey.record(id), 'json', 'complete', 'canceled'),
     )
-    return typeof json === 'string'
+    return typeof json === 'string' && this.#has(JSON.parse(json) as FleetSummary)
       ? { isComplete: complete === '1', isCanceled: canceled === '1' }
       : undefined
+  }
+
+  /** What is told of a fleet but for its builds, if there is one. */
+  async find(id: string): Promise<FleetSummary | undefined> {
+    const json = await whileAvailable(() => this.#redis.hget(fleetKey.record(id), 'json'))
+    const summary = json === null ? undefined : (JSON.parse(json) as FleetSummary)
+    return summary !== undefined && this.#has(summary) ? summary : undefined
   }
 
   /** A fleet with the state that its builds give it. Throws `fleet-not-found`. */
@@ -83,9 +101,8 @@ export class FleetRepository {
   /** One page of fleets, newest first. @throws ProblemError `invalid-parameter` for a cursor that is none of ours */
   async list({ limit, cursor }: ListFleetsQuery): Promise<FleetPage> {
     const max = cursor === undefined ? '+' : `(${decodeCursor(cursor)}`
-    const ids = await whileAvailable(() =>
-      this.#redis.zrevrangebylex(fleetKey.all, max, '-', 'LIMIT', 0, limit + 1),
-    )
+    const index = this.#project === undefined ? fleetKey.all : fleetKey.own(this.#project)
+    const ids = await whileAvailable(() => this.#redis.zrevrangebylex(index, max, '-', 'LIMIT', 0, limit + 1))
     const found = await this.#getAll(ids.slice(0, limit))
     const last = ids[limit - 1]
     return {
@@ -127,7 +144,9 @@ export class FleetRepository {
     const records = await whileAvailable(() =>
       Promise.all(ids.map((buildId) => this.#redis.hget(recordKey(buildId), 'json'))),
     )
-    return records.flatMap((json) => (json === null ? [] : [JSON.parse(json) as Build]))
+    return records
+      .flatMap((json) => (json === null ? [] : [JSON.parse(json) as Build]))
+      .filter((build) => this.#has(build))
   }
 
   /** All builds of the fleet, in the order of its sites. */
@@ -153,14 +172,21 @@ export class FleetRepository {
 
   /** Forgets a fleet whose builds have been removed. */
   async remove(id: string): Promise<void> {
-    await whileAvailable(() =>
-      this.#redis
-        .multi()
-        .del(fleetKey.record(id), fleetKey.checksums(id))
-        .zrem(fleetKey.all, id)
-        .srem(fleetKey.open, id)
-        .exec(),
-    )
+    const json = await whileAvailable(() => this.#redis.hget(fleetKey.record(id), 'json'))
+    const summary = json === null ? undefined : (JSON.parse(json) as FleetSummary)
+    if (summary !== undefined && !this.#has(summary)) return
+    const project = summary ?? this.#project
+    const step = this.#redis
+      .multi()
+      .del(fleetKey.record(id), fleetKey.checksums(id))
+      .zrem(fleetKey.all, id)
+      .srem(fleetKey.open, id)
+    if (project !== undefined) step.zrem(fleetKey.own(project), id)
+    await whileAvailable(() => step.exec())
+  }
+
+  #has(thing: ProjectRef): boolean {
+    return this.#project === undefined || isOfProject(thing, this.#project)
   }
 
   async #getAll(ids: readonly string[]): Promise<(Fleet | undefined)[]> {
@@ -171,11 +197,12 @@ export class FleetRepository {
             this.#redis.hget(fleetKey.record(id), 'json'),
             ...states.map((state) => this.#redis.zcard(fleetKey.state(id, state))),
           ])
-          if (json === null) return undefined
+          const summary = json === null ? undefined : (JSON.parse(json) as FleetSummary)
+          if (summary === undefined || !this.#has(summary)) return undefined
           const builds = Object.fromEntries(
             states.map((state, index) => [state, counts[index] ?? 0]),
           ) as Fleet['builds']
-          return { ...(JSON.parse(json) as FleetSummary), state: stateOf(builds), builds }
+          return { ...summary, state: stateOf(builds), builds }
         }),
       ),
     )

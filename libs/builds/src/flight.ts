@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
 import { flightKey } from './build-keys.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 
 export type FlightOptions = {
   readonly redis: Redis
+  /** Whose it is: the same of another project is another's. */
+  readonly project: ProjectRef
   /** What is made: only one worker at a time makes what has this key. */
   readonly key: string
   /** Time after which a worker that is not heard of has lost the right, in milliseconds. */
@@ -18,9 +21,9 @@ export type FlightOptions = {
  * that of a dead worker runs out.
  */
 export async function takeFlight(options: FlightOptions): Promise<AsyncDisposable | undefined> {
-  const { key, ttlMs, onError } = options
+  const { project, key, ttlMs, onError } = options
   const redis = defineBuildScripts(options.redis)
-  const lock = flightKey(key)
+  const lock = flightKey(`${projectName(project)}:${key}`)
   const token = randomUUID()
   if ((await redis.set(lock, token, 'PX', ttlMs, 'NX')) === null) return undefined
   const timer = setInterval(() => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
 import { Type, type Static } from 'typebox'
 import { reservationKey } from './build-keys.ts'
@@ -29,7 +30,8 @@ export type ReservationOutcome =
   | { outcome: 'in-progress' }
 
 export type ReserveOptions = {
-  /** Whose key it is: the same key of another scope is another key. */
+  /** Whose key it is, and what for: the same key of another project or scope is another key. */
+  project: ProjectRef
   scope: string
   /** Value of the `Idempotency-Key` header. */
   key: string
@@ -46,10 +48,10 @@ export type ReserveOptions = {
  * have died, its reservation ends after two minutes.
  */
 export async function reserveKey(redis: Redis, options: ReserveOptions): Promise<ReservationOutcome> {
-  const { scope, fingerprint, buildId } = options
+  const { project, scope, fingerprint, buildId } = options
   const key = reservationKey(
     createHash('sha256')
-      .update(JSON.stringify([scope, options.key]))
+      .update(JSON.stringify([projectName(project), scope, options.key]))
       .digest('hex'),
   )
   const [outcome, reservedId] = await whileAvailable(() =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { releaseKey, reserveKey } from '@edgesmith/builds/idempotency'
 import type { ReserveOptions } from '@edgesmith/builds/idempotency'
+import { otherProjects, ownProject } from '../../../test/support/projects.ts'
 import { at, newBuild, openStage } from './redis.ts'
 import type { Stage } from './redis.ts'
 
@@ -13,7 +14,10 @@ describe('reserveKey', () => {
   after(() => stage[Symbol.asyncDispose]())
 
   const reserve = (key: string, build = newBuild(), options: Partial<ReserveOptions> = {}) =>
-    reserveKey(stage.redis, { scope: 'default', key, fingerprint: 'one', buildId: build.id, ...options })
+    reserveKey(stage.redis, {
+      ...{ project: ownProject, scope: 'default', key, fingerprint: 'one', buildId: build.id },
+      ...options,
+    })
 
   async function reserveNew(key: string, build = newBuild()) {
     const outcome = await reserve(key, build)
@@ -27,6 +31,9 @@ describe('reserveKey', () => {
     assert.deepEqual(await reserve('replay'), { outcome: 'replay', buildId: build.id })
     assert.deepEqual(await reserve('replay', newBuild(), { fingerprint: 'two' }), { outcome: 'mismatch' })
     assert.equal((await reserve('replay', newBuild(), { scope: 'other' })).outcome, 'new')
+    for (const project of otherProjects) {
+      assert.equal((await reserve('replay', newBuild(), { project })).outcome, 'new')
+    }
     const [key = ''] = await stage.redis.keys('edgesmith:idempotency:*')
     assert.ok((await stage.redis.ttl(key)) > 0)
   })

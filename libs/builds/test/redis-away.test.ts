@@ -15,6 +15,7 @@ import { Notifications } from '@edgesmith/builds/notifications'
 import { abandonWhenAway, closeRedis, openRedis, whileAvailable } from '@edgesmith/builds/redis-connection'
 import type { Build } from '@edgesmith/contract/build'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { at, newBuild } from './redis.ts'
 import { SteadyRedis } from './steady-redis.ts'
 
@@ -40,16 +41,16 @@ describe('a Redis that is away', { timeout: 120_000 }, () => {
     const stack = new AsyncDisposableStack()
     const redis = stack.adopt(openRedis(server.url, { patience, name: 'test', onError: ignore }), closeRedis)
     const notifications = stack.use(new Notifications(redis, ignore))
-    const store = await openDirectoryStore(join(directory, 'store'))
+    const stores = new ProjectStores(await openDirectoryStore(join(directory, 'store')))
     const repository = new BuildRepository(redis)
-    const events = new BuildEvents({ redis, notifications, store })
+    const events = new BuildEvents({ redis, notifications, stores })
     const queue = stack.use(new BuildQueue(redis, ignore))
     const dispose = async () => {
       await using _watch = abandonWhenAway(redis)
       await stack.disposeAsync()
     }
     return {
-      ...{ stack, redis, notifications, store, repository, events, queue },
+      ...{ stack, redis, notifications, stores, repository, events, queue },
       [Symbol.asyncDispose]: dispose,
     }
   }

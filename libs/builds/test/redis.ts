@@ -11,7 +11,9 @@ import { startRedisServer } from '@edgesmith/builds/redis-server'
 import type { Build } from '@edgesmith/contract/build'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
+import { ownProject } from '../../../test/support/projects.ts'
 
 /** A moment; the tests that need several add to it. */
 export const at = new Date('2026-03-14T09:26:53.589Z')
@@ -24,6 +26,8 @@ export type Stage = AsyncDisposable & {
   directory: string
   url: string
   redis: Redis
+  stores: ProjectStores
+  /** The part of it that is the project's whose builds `newBuild` makes. */
   store: ObjectStore
   notifications: Notifications
   repository: BuildRepository
@@ -39,18 +43,19 @@ export async function openStage({ maxLogBytes }: { maxLogBytes?: number } = {}):
   const server = resources.use(await startRedisServer({ dataDirectory, onUnexpectedExit: fail }))
   const redis = openRedis(server.url, { patience: 'endless', name: 'test', onError: fail })
   resources.defer(() => closeRedis(redis))
-  const store = await openDirectoryStore(join(directory, 'store'))
+  const stores = new ProjectStores(await openDirectoryStore(join(directory, 'store')))
+  const store = stores.of(ownProject)
   const notifications = resources.use(new Notifications(redis, fail))
   const repository = new BuildRepository(redis)
   const events = new BuildEvents({
     redis,
     notifications,
-    store,
+    stores,
     ...(maxLogBytes === undefined ? {} : { maxLogBytes }),
   })
   const owned = resources.move()
   return {
-    ...{ directory, url: server.url, redis, store, notifications, repository, events },
+    ...{ directory, url: server.url, redis, stores, store, notifications, repository, events },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -59,6 +64,7 @@ export async function openStage({ maxLogBytes }: { maxLogBytes?: number } = {}):
 export function newBuild(fields: Partial<NewBuild> = {}): Build {
   return createBuild(
     {
+      ...ownProject,
       ...{ target: 'iso', canvos: { tag: 'v4.9.36', commit: '0'.repeat(40) } },
       ...{ spec: {}, arguments: { ARCH: 'amd64' }, labels: {}, diagnostics: [] },
       ...fields,

@@ -106,7 +106,7 @@ export const DownloadUrl = Type.Object(
     examples: [
       {
         id: '01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10',
-        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?expires=1773484013&grant=01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
+        url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/palette-edge-installer.iso?project=acme%2Fstores&expires=1773484013&grant=01939c70-4c1b-7d9a-b8a5-6d2f0e7c5a10&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
         expiresAt: '2026-03-14T10:26:53.000Z',
       },
     ],

@@ -3,6 +3,7 @@ import { Artifact, artifactExample } from './artifact.ts'
 import { BuildSpec, BuildTarget, Labels } from './build-spec.ts'
 import { Diagnostic } from './diagnostic.ts'
 import { BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
+import { ProjectId, TenantId } from './project.ts'
 import { CanvosTag } from './release.ts'
 
 /** The states of a build. The last four are ends. */
@@ -123,6 +124,8 @@ export const BuildProof = Type.Object(
 
 const example = {
   id: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
+  tenant: 'acme',
+  project: 'stores',
   state: 'running',
   target: 'iso',
   canvos: { tag: 'v4.9.36', commit: '1b2c3d4e5f60718293a4b5c6d7e8f90123456789' },
@@ -147,6 +150,8 @@ const example = {
 export const Build = Type.Object(
   {
     id: BuildId,
+    tenant: TenantId,
+    project: ProjectId,
     state: BuildState,
     target: BuildTarget,
     canvos: Type.Object(

@@ -3,6 +3,7 @@ import { BuildInputs, BuildSpec, InputFile, Labels } from './build-spec.ts'
 import { BuildState } from './build.ts'
 import { Diagnostic } from './diagnostic.ts'
 import { ArtifactId, BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
+import { ProjectId, TenantId } from './project.ts'
 
 /** Most sites of a fleet. */
 export const siteLimit = 10_000
@@ -120,6 +121,8 @@ const count = Type.Integer({ minimum: 0 })
 
 const example = {
   id: '01939c70-1c55-7d1a-8a43-2f6d0c9b7e55',
+  tenant: 'acme',
+  project: 'stores',
   name: 'spring rollout',
   state: 'running',
   createdAt: '2026-03-14T09:26:53.589Z',
@@ -131,6 +134,8 @@ const example = {
 export const Fleet = Type.Object(
   {
     id: FleetId,
+    tenant: TenantId,
+    project: ProjectId,
     name: Type.Optional(Type.String()),
     state: FleetState,
     createdAt: Timestamp,
@@ -265,7 +270,7 @@ export const FleetDownloads = Type.Object(
             artifactId: '01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22',
             name: 'store-0042.iso',
             size: 2147483648,
-            url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/store-0042.iso?expires=1773484013&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
+            url: 'http://127.0.0.1:8083/v1/downloads/01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22/store-0042.iso?project=acme%2Fstores&expires=1773484013&signature=kq0ZBbJ9d3mS8yQ1w6vTn4cXh2rUeLfGpA7oIiYzDsE',
             expiresAt: '2026-03-14T10:26:53.000Z',
           },
         ],

@@ -28,6 +28,31 @@ export const defaultProject = 'default'
 /** The tenant that there is from the first start on: that of the bootstrap key. */
 export const defaultTenant = 'default'
 
+/** The project of something that belongs to one. */
+export function projectOf({ tenant, project }: ProjectRef): ProjectRef {
+  return { tenant, project }
+}
+
+/** Whether something belongs to a project. */
+export function isOfProject(thing: ProjectRef, { tenant, project }: ProjectRef): boolean {
+  return thing.tenant === tenant && thing.project === project
+}
+
+/** A project in one word, as keys and URLs have it: no two have the same. */
+export function projectName({ tenant, project }: ProjectRef): string {
+  return `${tenant}/${project}`
+}
+
+/** The project of such a word; undefined for any other text. */
+export function parseProjectName(name: string): ProjectRef | undefined {
+  const [tenant = '', project = '', ...rest] = name.split('/')
+  return rest.length === 0 && isSlug(tenant) && isSlug(project) ? { tenant, project } : undefined
+}
+
+function isSlug(text: string): boolean {
+  return new RegExp(slug).test(text)
+}
+
 export type TenantId = Static<typeof TenantId>
 export type ProjectId = Static<typeof ProjectId>
 export type ProjectRef = Static<typeof ProjectRef>

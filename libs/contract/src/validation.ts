@@ -2,6 +2,7 @@ import { Type, type Static } from 'typebox'
 import { BuildSpec, inputRoles } from './build-spec.ts'
 import { Diagnostic } from './diagnostic.ts'
 import { ContentId } from './identifiers.ts'
+import { ProjectRef } from './project.ts'
 import { CanvosTag } from './release.ts'
 import { BuildTarget } from './build-spec.ts'
 
@@ -76,6 +77,7 @@ export const StoredInput = Type.Object(
 /** What the gateway asks the validation service. Inside the service only. */
 export const ValidationRequest = Type.Object(
   {
+    project: Type.Intersect([ProjectRef], { description: 'Whose store the inputs are in.' }),
     spec: BuildSpec,
     inputs: Type.Array(StoredInput),
     userData: Type.Optional(

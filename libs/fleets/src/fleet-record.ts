@@ -3,6 +3,7 @@ import { Build } from '@edgesmith/contract/build'
 import { Labels } from '@edgesmith/contract/build-spec'
 import { FleetId, SiteInputs, SiteName } from '@edgesmith/contract/fleet'
 import { ArtifactId, BuildId, Sha256Hex, Timestamp } from '@edgesmith/contract/identifiers'
+import { ProjectId, TenantId } from '@edgesmith/contract/project'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Type, type Static } from 'typebox'
@@ -44,6 +45,8 @@ const SiteRecord = Type.Object(
 export const FleetRecord = Type.Object(
   {
     id: FleetId,
+    tenant: TenantId,
+    project: ProjectId,
     name: Type.Optional(Type.String()),
     createdAt: Timestamp,
     build: BuildOf,
@@ -71,13 +74,15 @@ export async function readFleet(store: ObjectStore, id: string): Promise<FleetRe
 }
 
 /** The queued build of a site. */
-export function siteBuild({ id, createdAt, build }: FleetRecord, site: SiteRecord): Build {
+export function siteBuild({ id, tenant, project, createdAt, build }: FleetRecord, site: SiteRecord): Build {
   const { spec, canvos, target } = build
   const isoName = isoNameOf(build.arguments, spec.arguments, site.name)
   const labels = { ...spec.labels, ...site.labels, site: site.name }
   return createBuild(
     {
       id: site.buildId,
+      tenant,
+      project,
       target,
       canvos,
       spec: {

@@ -14,6 +14,8 @@ const sha256 = createHash('sha256').update(iso).digest('hex')
 
 const build: Build = {
   id: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
+  tenant: 'acme',
+  project: 'stores',
   state: 'succeeded',
   target: 'iso',
   canvos: { tag: 'v4.9.36', commit: '1b2c3d4e5f60718293a4b5c6d7e8f90123456789' },

@@ -9,7 +9,9 @@ import { baseKey, isCondemned, readBase } from '@edgesmith/bases/base-store'
 import { BaseCondemned } from '@edgesmith/bases/variant'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { projectPrefix, ProjectStores } from '@edgesmith/store/project-stores'
 import { commitUpload, findUpload, stageUpload, useUpload } from '@edgesmith/uploads/uploads'
+import { ownProject, ownStore } from '../../../test/support/projects.ts'
 import { openStage, type Stage } from '../../builds/test/redis.ts'
 import { runRetention } from '../src/run-retention.ts'
 import { interleavedStore, meetingStores } from './stores.ts'
@@ -39,11 +41,14 @@ describe('a sweep and what goes on at the same time', () => {
     await stage[Symbol.asyncDispose]()
   })
 
-  function sweep(store: ObjectStore) {
+  function sweep(whole: ObjectStore) {
     const { redis, repository } = stage
     // A base goes as soon as nothing refers to it.
     const settings = { uploadUnusedMs: dayMs, baseUnusedMs: 0 }
-    return runRetention({ store, redis, repository, settings }, { dryRun: false, signal: never })
+    return runRetention(
+      { stores: new ProjectStores(whole), redis, repository, settings },
+      { project: ownProject, dryRun: false, signal: never },
+    )
   }
 
   async function stampIt(store: ObjectStore, baseId: string): Promise<'stamped' | 'refused' | 'not found'> {
@@ -86,10 +91,12 @@ describe('a sweep and what goes on at the same time', () => {
   async function prepare() {
     await stage.redis.flushall()
     const directory = join(root, randomUUID())
-    const store = await openDirectoryStore(directory)
+    const whole = await openDirectoryStore(directory)
+    const store = ownStore(whole)
     const upload = await makeUpload(store, content)
-    for (const key of await keysOf(store)) await utimes(join(directory, key), 1000, 1000)
-    return { store, upload, base: await makeBase(store) }
+    for (const key of await keysOf(store))
+      await utimes(join(directory, projectPrefix(ownProject), key), 1000, 1000)
+    return { whole, store, upload, base: await makeBase(store) }
   }
 
   type Prepared = Awaited<ReturnType<typeof prepare>>
@@ -119,14 +126,14 @@ describe('a sweep and what goes on at the same time', () => {
       for (let m = 0; m < 8; m += 1) {
         for (let n = 1 + (m % 3), steps = n; n <= steps + 3; n += 3) {
           const prepared = await prepare()
-          const { store, base, upload } = prepared
+          const { whole, store, base, upload } = prepared
           const key = isOfBase ? baseKey.data(base.id) : ((await findUpload(store, upload))?.objectKey ?? '')
-          const meeting = meetingStores(store, m, n)
+          const meeting = meetingStores(whole, m, n)
           const [, outcome] = await Promise.all([
             sweep(meeting.sweep).finally(() => {
               meeting.end('sweep')
             }),
-            act(meeting.actor, prepared).finally(() => {
+            act(ownStore(meeting.actor), prepared).finally(() => {
               meeting.end('actor')
             }),
           ])
@@ -146,14 +153,15 @@ describe('a sweep and what goes on at the same time', () => {
 
   it('leaves nothing without what it refers to, whatever order many things come in', async () => {
     for (let seed = 1; seed <= 40; seed += 1) {
-      const { store, base, upload } = await prepare()
-      const interleaved = interleavedStore(store, seed)
+      const { whole, store, base, upload } = await prepare()
+      const interleaved = interleavedStore(whole, seed)
+      const own = ownStore(interleaved)
       const tasks = [
-        () => stampIt(interleaved, base.id),
-        () => stampIt(interleaved, base.id),
-        () => composeIt(interleaved, base.id),
-        () => submit(interleaved, upload),
-        () => sendAgain(interleaved),
+        () => stampIt(own, base.id),
+        () => stampIt(own, base.id),
+        () => composeIt(own, base.id),
+        () => submit(own, upload),
+        () => sendAgain(own),
       ]
       const begin = async (task: () => Promise<unknown>, index: number) => {
         // Lets the sweep come so far first.
@@ -162,7 +170,7 @@ describe('a sweep and what goes on at the same time', () => {
       }
       await Promise.all([sweep(interleaved), ...tasks.map(begin)])
       await assertConsistent({ ...stage, store })
-      await sweep(store)
+      await sweep(whole)
       await assertConsistent({ ...stage, store })
     }
   })

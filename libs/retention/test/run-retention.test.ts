@@ -10,8 +10,10 @@ import { leaseArtifact } from '@edgesmith/artifacts/lease'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { openMinioStore } from '@edgesmith/store/minio-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { projectPrefix, ProjectStores } from '@edgesmith/store/project-stores'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import { startMinio, type MinioServer } from '../../../deploy/minio/server.ts'
+import { ownProject, ownStore } from '../../../test/support/projects.ts'
 import { openStage, type Stage } from '../../builds/test/redis.ts'
 import { isProblem } from '../../uploads/test/temporary-store.ts'
 import { deleteBuild } from '../src/delete-build.ts'
@@ -39,11 +41,11 @@ beforeEach(() => stage.redis.flushall())
 /** Everything is as old as this by then. */
 const later = () => new Date(Date.now() + 10 * dayMs)
 
-function run(store: ObjectStore, options: Partial<Parameters<typeof runRetention>[1]> = {}) {
+function run(whole: ObjectStore, options: Partial<Parameters<typeof runRetention>[1]> = {}) {
   const { redis, repository } = stage
   return runRetention(
-    { store, redis, repository, settings },
-    { dryRun: false, signal: never, now: later(), ...options },
+    { stores: new ProjectStores(whole), redis, repository, settings },
+    { project: ownProject, dryRun: false, signal: never, now: later(), ...options },
   )
 }
 
@@ -60,7 +62,8 @@ async function contentsOf(store: ObjectStore): Promise<[string, string][]> {
   return contents
 }
 
-type OpenStore = () => Promise<AsyncDisposable & { store: ObjectStore }>
+/** A store, and the part of it that is the project's. */
+type OpenStore = () => Promise<AsyncDisposable & { whole: ObjectStore; store: ObjectStore }>
 
 /** Counts the changes that a run makes, and what it leaves: the first two parts of each key, sorted. */
 async function observeRun(open: OpenStore): Promise<{ changes: number; left: string[] }> {
@@ -69,7 +72,7 @@ async function observeRun(open: OpenStore): Promise<{ changes: number; left: str
   await writePolicies(opened.store, trials, '"0"')
   await makeWorld({ ...stage, store: opened.store })
   let changes = 0
-  await run(watchedStore(opened.store, (count) => (changes = count)))
+  await run(watchedStore(opened.whole, (count) => (changes = count)))
   return { changes, left: placesOf(await keysOf(opened.store)) }
 }
 
@@ -82,18 +85,18 @@ function testRetention(name: string, open: OpenStore, { everyStep }: { everyStep
   describe(`retention, ${name}`, () => {
     it('removes what is to go, and nothing else; a dry run tells it beforehand and changes nothing', async () => {
       await using opened = await open()
-      const { store } = opened
+      const { whole, store } = opened
       const ground = { ...stage, store }
       const { kept, doomed, used, unused } = await makeWorld(ground)
       await writePolicies(store, trials, '"0"')
       const earlier = await contentsOf(store)
       const inRedis = await stage.redis.dbsize()
 
-      const dry = await run(store, { dryRun: true })
+      const dry = await run(whole, { dryRun: true })
       assert.deepEqual(await contentsOf(store), earlier)
       assert.equal(await stage.redis.dbsize(), inRedis)
 
-      const report = await run(store)
+      const report = await run(whole)
       const { startedAt: _start, endedAt: _end, ...counts } = report
       const { startedAt: _dryStart, endedAt: _dryEnd, ...dryCounts } = dry
       assert.deepEqual(counts, { ...dryCounts, dryRun: false })
@@ -116,19 +119,19 @@ function testRetention(name: string, open: OpenStore, { everyStep }: { everyStep
         [],
       )
 
-      const again = await run(store)
+      const again = await run(whole)
       assert.equal(again.bytes, 0)
       assert.deepEqual(await keysOf(store), left)
     })
 
     it('puts back what a run that died was about to remove, for a download that has just begun', async () => {
       await using opened = await open()
-      const { store } = opened
+      const { whole, store } = opened
       const { artifacts } = await makePlainBuild({ ...stage, store }, { labels: { stage: 'trial' } })
       const id = artifacts[0]?.id ?? ''
       await writePolicies(store, trials, '"0"')
       let isDead = false
-      const dying = new Proxy(store, {
+      const dying = new Proxy(whole, {
         get(target, property) {
           if (isDead) throw new Died()
           const found: unknown = Reflect.get(target, property)
@@ -136,7 +139,7 @@ function testRetention(name: string, open: OpenStore, { everyStep }: { everyStep
             return typeof found === 'function' ? (found.bind(target) as unknown) : found
           return async (key: string) => {
             await target.remove(key)
-            isDead = key === recordKey(id)
+            isDead = key === `${projectPrefix(ownProject)}${recordKey(id)}`
             if (isDead) throw new Died()
           }
         },
@@ -144,7 +147,7 @@ function testRetention(name: string, open: OpenStore, { everyStep }: { everyStep
       await assert.rejects(run(dying), Died)
       assert.equal(await findArtifact(store, id), undefined)
       await using _lease = await leaseArtifact(store, id, broken)
-      await run(store, { now: new Date() })
+      await run(whole, { now: new Date() })
       assert.equal((await findArtifact(store, id))?.artifact.id, id)
     })
 
@@ -153,15 +156,15 @@ function testRetention(name: string, open: OpenStore, { everyStep }: { everyStep
       assert.ok(changes > 30)
       for (let n = 0; n < changes; n += everyStep) {
         await using opened = await open()
-        const { store } = opened
+        const { whole, store } = opened
         await stage.redis.flushall()
         const ground = { ...stage, store }
         await makeWorld(ground)
         await writePolicies(store, trials, '"0"')
-        await assert.rejects(run(dyingStore(store, n)), Died)
+        await assert.rejects(run(dyingStore(whole, n)), Died)
         await assertConsistent(ground)
-        await run(store)
-        await run(store)
+        await run(whole)
+        await run(whole)
         await assertConsistent(ground)
         assert.deepEqual(placesOf(await keysOf(store)), left, `died before change ${n}`)
       }
@@ -173,8 +176,9 @@ testRetention(
   'directory store',
   async () => {
     const root = await mkdtemp(join(tmpdir(), 'edgesmith-retention-'))
+    const whole = await openDirectoryStore(root)
     return {
-      store: await openDirectoryStore(root),
+      ...{ whole, store: ownStore(whole) },
       [Symbol.asyncDispose]: () => rm(root, { recursive: true }),
     }
   },
@@ -195,20 +199,22 @@ describe('retention, with MinIO', () => {
   })
   testRetention(
     'MinIO store',
-    async () => ({
-      store: await openMinioStore({ ...minio, bucket: `bucket-${(buckets += 1)}` }),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }),
+    async () => {
+      const whole = await openMinioStore({ ...minio, bucket: `bucket-${(buckets += 1)}` })
+      return { whole, store: ownStore(whole), [Symbol.asyncDispose]: () => Promise.resolve() }
+    },
     { everyStep: 5 },
   )
 })
 
 describe('retention', () => {
   let root: string
+  let whole: ObjectStore
   let store: ObjectStore
   beforeEach(async () => {
     root = await mkdtemp(join(tmpdir(), 'edgesmith-retention-'))
-    store = await openDirectoryStore(root)
+    whole = await openDirectoryStore(root)
+    store = ownStore(whole)
   })
   afterEach(() => rm(root, { recursive: true }))
   const all = { policies: [{ name: 'all', keep: { maxCount: 0 } }] }
@@ -219,12 +225,12 @@ describe('retention', () => {
     assert.ok(artifact)
     await writePolicies(store, all, '"0"')
     const lease = await leaseArtifact(store, artifact.id, broken)
-    const report = await run(store, { now: new Date() })
+    const report = await run(whole, { now: new Date() })
     assert.equal(report.builds.count + report.artifacts.count, 0)
     assert.ok(await findArtifact(store, artifact.id))
     await stage.repository.get(build.id)
     await lease[Symbol.asyncDispose]()
-    assert.equal((await run(store, { now: new Date() })).builds.count, 1)
+    assert.equal((await run(whole, { now: new Date() })).builds.count, 1)
     assert.deepEqual(
       (await keysOf(store)).filter((key) => !key.startsWith('retention/')),
       [],
@@ -238,7 +244,7 @@ describe('retention', () => {
     await stage.repository.remove(build.id)
     const stored = await findArtifact(store, artifact.id)
     const leases: Promise<AsyncDisposable>[] = []
-    const watched = new Proxy(store, {
+    const watched = new Proxy(whole, {
       get: (target, property: keyof ObjectStore) =>
         property !== 'remove'
           ? (target[property] as () => unknown).bind(target)
@@ -251,7 +257,8 @@ describe('retention', () => {
             },
     })
     // So old that it counts as left behind, and the lease as one of now.
-    for (const key of await keysOf(store)) await utimes(join(root, key), 1000, 1000)
+    for (const key of await keysOf(store))
+      await utimes(join(root, projectPrefix(ownProject), key), 1000, 1000)
     await run(watched, { now: new Date() })
     assert.equal(leases.length, 1)
     assert.deepEqual(await findArtifact(store, artifact.id), stored)
@@ -268,7 +275,7 @@ describe('retention', () => {
     assert.equal(await findArtifact(store, artifact.id), undefined)
     assert.ok(await store.stat(`artifacts/${artifact.id}/data`))
     await lease[Symbol.asyncDispose]()
-    await run(store)
+    await run(whole)
     assert.equal(await store.stat(`artifacts/${artifact.id}/data`), undefined)
   })
 
@@ -276,10 +283,10 @@ describe('retention', () => {
     const ground = { ...stage, store }
     await makeWorld(ground)
     await writePolicies(store, trials, '"0"')
-    const expected = (await run(store, { dryRun: true })).bytes
+    const expected = (await run(whole, { dryRun: true })).bytes
     for (let n = 1; ; n += 4) {
       const stopping = new AbortController()
-      const watched = watchedStore(store, (count) => {
+      const watched = watchedStore(whole, (count) => {
         if (count === n) stopping.abort()
       })
       const report = await run(watched, { signal: stopping.signal })
@@ -291,29 +298,29 @@ describe('retention', () => {
       if (report.complete) break
       assert.ok(report.bytes < expected)
     }
-    assert.equal((await run(store, { dryRun: true })).bytes, 0)
+    assert.equal((await run(whole, { dryRun: true })).bytes, 0)
   })
 
   it('runs once at a time', async () => {
     await makeWorld({ ...stage, store })
-    const runs = await Promise.allSettled(Array.from({ length: 5 }, () => run(store)))
+    const runs = await Promise.allSettled(Array.from({ length: 5 }, () => run(whole)))
     const refused = runs.filter(({ status }) => status === 'rejected')
     assert.ok(refused.length >= 1 && refused.length <= 4)
     for (const { reason } of refused as PromiseRejectedResult[])
       assert.ok(isProblem('retention-running')(reason))
-    assert.ok((await run(store)).complete)
+    assert.ok((await run(whole)).complete)
   })
 
   it('removes nothing when Redis is not the one of the store', async () => {
     await makeWorld({ ...stage, store })
-    await run(store)
+    await run(whole)
     const earlier = await keysOf(store)
     await stage.redis.flushall()
-    await assert.rejects(run(store), isProblem('retention-refused'))
-    await assert.rejects(run(store, { dryRun: true }), isProblem('retention-refused'))
+    await assert.rejects(run(whole), isProblem('retention-refused'))
+    await assert.rejects(run(whole, { dryRun: true }), isProblem('retention-refused'))
     assert.deepEqual(await keysOf(store), earlier)
-    await store.remove(identityKey)
-    assert.ok((await run(store)).artifacts.count > 0)
+    await whole.remove(identityKey)
+    assert.ok((await run(whole)).artifacts.count > 0)
   })
 
   it('removes nothing when a record cannot be understood', async () => {
@@ -321,7 +328,7 @@ describe('retention', () => {
     const record = (await keysOf(store)).find((key) => key.endsWith('artifact.json')) ?? ''
     await store.put(record, Buffer.from('{}'))
     const earlier = await keysOf(store)
-    await assert.rejects(run(store), /does not hold what it should/)
+    await assert.rejects(run(whole), /does not hold what it should/)
     assert.deepEqual(
       (await keysOf(store)).filter((key) => key !== identityKey),
       earlier,

@@ -15,6 +15,7 @@ import { readJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { v7 as uuidv7 } from 'uuid'
+import { ownProject } from '../../../test/support/projects.ts'
 
 export const dayMs = 86_400_000
 export const settings = { uploadUnusedMs: dayMs, baseUnusedMs: 7 * dayMs }
@@ -57,6 +58,7 @@ function newBuild({ labels = {}, uploads = [] }: BuildFields): Build {
   const contentBundles = uploads.map((upload) => ({ upload }))
   return createBuild(
     {
+      ...ownProject,
       ...{
         target: 'iso',
         canvos: { tag: 'v4.9.36', commit: '0'.repeat(40) },

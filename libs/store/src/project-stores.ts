@@ -12,18 +12,19 @@ export function projectPrefix({ tenant, project }: ProjectRef): string {
  * whatever key it asks for.
  */
 export class ProjectStores {
-  readonly #store: ObjectStore
+  /** The whole store: for what is no project's, and for whoever looks after all of it. */
+  readonly whole: ObjectStore
   readonly #opened = new Map<string, ObjectStore>()
 
   constructor(store: ObjectStore) {
-    this.#store = store
+    this.whole = store
   }
 
   /** The store of a project: the same object for the same project. */
   of(project: ProjectRef): ObjectStore {
     const prefix = projectPrefix(project)
     let opened = this.#opened.get(prefix)
-    if (opened === undefined) this.#opened.set(prefix, (opened = prefixedStore(this.#store, prefix)))
+    if (opened === undefined) this.#opened.set(prefix, (opened = prefixedStore(this.whole, prefix)))
     return opened
   }
 }

@@ -20,7 +20,7 @@ export async function createArtifactApp(context: ArtifactContext, logger: Fastif
   const app = createApp({
     logger,
     trustedProxies: context.config.trustedProxies,
-    dependencies: [{ name: 'object-store', check: () => context.store.check() }],
+    dependencies: [{ name: 'object-store', check: () => context.stores.whole.check() }],
   })
   await describeApi(app)
   guardRoutes(app, forwardedAuthentication(context.config.serviceTokens))

@@ -6,6 +6,7 @@ import { isInNetwork } from '@edgesmith/artifacts/grant-network'
 import { isSigned, type DownloadGrant } from '@edgesmith/artifacts/signed-url'
 import { DownloadUrlId, maximumDownloads } from '@edgesmith/contract/artifact'
 import { ArtifactId, FileName } from '@edgesmith/contract/identifiers'
+import { parseProjectName } from '@edgesmith/contract/project'
 import { ProblemError, type ProblemCode } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Type, type Static } from 'typebox'
@@ -17,6 +18,11 @@ export const DownloadParams = Type.Object({ id: ArtifactId, name: FileName })
 /** The query of a signed URL. */
 export const DownloadQuery = Type.Object(
   {
+    project: Type.String({
+      maxLength: 96,
+      description: 'The project of the artifact.',
+      examples: ['acme/stores'],
+    }),
     expires: Type.Integer({ minimum: 0, description: 'When the URL expires, in seconds since 1970.' }),
     method: Type.Enum(['GET', 'HEAD'], {
       default: 'GET',
@@ -133,7 +139,9 @@ export function isRestricted({ query }: Pick<DownloadRequest, 'query'>): boolean
 
 function grantOf({ params, query }: DownloadRequest): DownloadGrant {
   const { expires, method, grant, limit, client } = query
-  return { artifactId: params.id, name: params.name, method, expires, grant, limit, client }
+  const project = parseProjectName(query.project)
+  if (project === undefined) throw altered()
+  return { project, artifactId: params.id, name: params.name, method, expires, grant, limit, client }
 }
 
 function altered(): ProblemError {

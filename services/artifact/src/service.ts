@@ -1,6 +1,7 @@
 import { openStore } from '@edgesmith/store/open-store'
 import { listen, type RunningService, createLogger } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { KeptRanges } from '@edgesmith/store/kept-ranges'
 import { RangeCache } from '@edgesmith/store/range-cache'
 import { createArtifactApp } from './app.ts'
@@ -30,7 +31,7 @@ export async function startArtifact(
   const images = new KeptRanges(source, { maximum: maximumDirectories })
   let ownUrl = ''
   const app = await createArtifactApp(
-    { config, store, images, signer, publicUrl: () => config.publicUrl ?? ownUrl },
+    { config, stores: new ProjectStores(store), images, signer, publicUrl: () => config.publicUrl ?? ownUrl },
     logger,
   )
   ownUrl = await listen(app, config)

@@ -10,6 +10,7 @@ import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { ownStore } from '../../../test/support/projects.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage } from './images.ts'
 
@@ -21,7 +22,8 @@ describe('GET /v1/artifacts/{id}/contents', () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-contents-'))
-    store = await openDirectoryStore(directory)
+    const whole = await openDirectoryStore(directory)
+    store = ownStore(whole)
     made = await makeImages()
     service = await startArtifact(
       {
@@ -34,7 +36,7 @@ describe('GET /v1/artifacts/{id}/contents', () => {
         signingKeys: ['k'.repeat(32)],
         objectStore: { kind: 'directory', directory },
       },
-      { store },
+      { store: whole },
     )
   })
   after(async () => {

@@ -12,6 +12,7 @@ import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import request from 'supertest'
 import { asGateway, fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { ownStore } from '../../../test/support/projects.ts'
 import { startArtifact } from '../src/service.ts'
 
 const bytes = randomBytes(300_000)
@@ -35,7 +36,7 @@ describe('artifacts and their signed URLs', () => {
 
   before(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-artifact-'))
-    const store = await openDirectoryStore(directory)
+    const store = ownStore(await openDirectoryStore(directory))
     artifact = await publishArtifact(store, { buildId, name: 'site.iso', source: Readable.from([bytes]) })
     other = await publishArtifact(store, {
       buildId,

@@ -14,9 +14,11 @@ import type { Problem } from '@edgesmith/contract/problem'
 import { objectManifest, patchManifest } from '@edgesmith/manifest/manifest'
 import type { RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { projectPrefix } from '@edgesmith/store/project-stores'
 import { openStore, type ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { startMinio } from '../../../deploy/minio/server.ts'
 import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { ownProject, ownStore } from '../../../test/support/projects.ts'
 import type { ArtifactConfig } from '../src/config.ts'
 import { startArtifact } from '../src/service.ts'
 
@@ -93,6 +95,7 @@ function testDownloads(
 ) {
   describe(`downloads of an image from ${name}`, () => {
     let opened: AsyncDisposable & { objectStore: ObjectStoreConfig }
+    let whole: ObjectStore
     let store: ObjectStore
     let service: RunningService
     let directory: string
@@ -105,7 +108,8 @@ function testDownloads(
       opened = await open()
       directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-downloads-'))
       const { objectStore } = opened
-      store = await openStore(objectStore)
+      whole = await openStore(objectStore)
+      store = ownStore(whole)
       await store.put('bases/base/data', base)
       config = {
         logLevel: 'silent',
@@ -117,7 +121,7 @@ function testDownloads(
         signingKeys: ['new'.repeat(16)],
         objectStore,
       }
-      const counted = counting(store)
+      const counted = counting(whole)
       reads = counted.reads
       service = await startArtifact(config, { store: counted.store })
       variant = await makeVariant(patch)
@@ -381,13 +385,14 @@ function testDownloads(
       const { artifact, bytes } = await makeVariant(randomBytes(3000))
       const keys = async () => Array.fromAsync(store.list(`leases/${artifact.id}/`), ({ key }) => key)
       const leasesAtRead: number[] = []
-      const watched = new Proxy(store, {
+      const watched = new Proxy(whole, {
         get(target, name) {
           const own: unknown = Reflect.get(target, name)
           if (name !== 'get') return typeof own === 'function' ? (own.bind(target) as unknown) : own
           return async (...args: Parameters<ObjectStore['get']>) => {
-            if (args[0] === recordKey(artifact.id)) leasesAtRead.push((await keys()).length)
-            return store.get(...args)
+            if (args[0] === `${projectPrefix(ownProject)}${recordKey(artifact.id)}`)
+              leasesAtRead.push((await keys()).length)
+            return whole.get(...args)
           }
         },
       })
@@ -461,9 +466,9 @@ function testDownloads(
     it('keeps bytes of images on its disk, within bounds', async () => {
       const cache = { directory: path.join(directory, 'cache'), maximumBytes: 64 * MiB }
       const fetched: string[] = []
-      const remembering = withOpenRange(store, (key, range) => {
+      const remembering = withOpenRange(whole, (key, range) => {
         if (range.length > MiB) fetched.push(`${key} ${range.offset}`)
-        return store.openRange(key, range)
+        return whole.openRange(key, range)
       })
       for (let start = 0; start < 2; start += 1) {
         await using caching = await startArtifact({ ...config, cache }, { store: remembering })
@@ -472,7 +477,7 @@ function testDownloads(
           assert.ok(bytes.equals(variant.bytes))
         }
         // Each block of 16 MiB once, and still there for the next process.
-        const blocks = [0, 16, 32].map((MiBs) => `bases/base/data ${MiBs * MiB}`)
+        const blocks = [0, 16, 32].map((MiBs) => `${projectPrefix(ownProject)}bases/base/data ${MiBs * MiB}`)
         assert.deepEqual(fetched.toSorted(), blocks)
       }
       await using small = await startArtifact(

@@ -23,6 +23,7 @@ import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { v7 as uuidv7 } from 'uuid'
 import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { ownProject, ownStore } from '../../../test/support/projects.ts'
 import { startArtifact } from '../src/service.ts'
 
 const execute = promisify(execFile)
@@ -31,6 +32,7 @@ const sha256 = createHash('sha256').update(bytes).digest('hex')
 
 const newBuild = (): Build => ({
   id: uuidv7(),
+  ...ownProject,
   state: 'succeeded',
   target: 'iso',
   canvos: { tag: 'v4.9.36', commit: '1b2c3d4e5f60718293a4b5c6d7e8f90123456789' },
@@ -47,6 +49,7 @@ const newBuild = (): Build => ({
 
 describe('Provenance of an artifact', () => {
   let directory: string
+  let whole: ObjectStore
   let store: ObjectStore
   let service: RunningService
   const keyFiles: string[] = []
@@ -55,7 +58,8 @@ describe('Provenance of an artifact', () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-provenance-'))
-    store = await openDirectoryStore(join(directory, 'objects'))
+    whole = await openDirectoryStore(join(directory, 'objects'))
+    store = ownStore(whole)
     for (const name of ['older', 'newer']) {
       const { privateKey } = generateKeyPairSync('ed25519')
       keyFiles.unshift(join(directory, `${name}.pem`))
@@ -78,7 +82,7 @@ describe('Provenance of an artifact', () => {
         objectStore: { kind: 'directory', directory: '' },
         provenance: files.length === 0 ? undefined : { keyFiles: files, builderId: 'urn:edgesmith:builder' },
       },
-      { store },
+      { store: whole },
     )
   }
 

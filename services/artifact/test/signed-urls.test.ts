@@ -8,6 +8,7 @@ import type { Problem } from '@edgesmith/contract/problem'
 import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openStores, type OpenStores } from '../../../libs/artifacts/test/stores.ts'
 import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { ownStore } from '../../../test/support/projects.ts'
 import { startArtifact } from '../src/service.ts'
 
 const bytes = randomBytes(300_000)
@@ -33,12 +34,16 @@ for (const [name, open] of Object.entries(openStores)) {
 
     before(async () => {
       opened = await open()
-      const [store, second] = opened.stores
+      const [first, second] = opened.stores
+      const store = ownStore(first)
       const publish = (content: Buffer) =>
         publishArtifact(store, { buildId, name: 'site.iso', source: Readable.from([content]) })
       artifact = await publish(bytes)
       other = await publish(bytes.subarray(1))
-      services = [await startArtifact(config, { store }), await startArtifact(config, { store: second })]
+      services = [
+        await startArtifact(config, { store: first }),
+        await startArtifact(config, { store: second }),
+      ]
     })
     after(async () => {
       for (const service of services) await service[Symbol.asyncDispose]()
@@ -172,7 +177,7 @@ for (const [name, open] of Object.entries(openStores)) {
     })
 
     it('are not made for an artifact that is not there, and nothing is kept of them', async () => {
-      const [store] = opened.stores
+      const store = ownStore(opened.stores[0])
       const grants = () => Array.fromAsync(store.list('grants/'), ({ key }) => key)
       const before = await grants()
       const response = await fetch(`${services[0].url}/v1/artifacts/${buildId}/download-url`, {

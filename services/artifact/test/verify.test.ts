@@ -21,6 +21,7 @@ import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { ownProject, ownStore } from '../../../test/support/projects.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage, userData, userDataPath } from './images.ts'
 
@@ -68,7 +69,8 @@ describe('POST /v1/artifacts/{id}/verify', () => {
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-verify-'))
-    store = await openDirectoryStore(directory)
+    const whole = await openDirectoryStore(directory)
+    store = ownStore(whole)
     made = await makeImages()
     service = await startArtifact(
       {
@@ -81,7 +83,7 @@ describe('POST /v1/artifacts/{id}/verify', () => {
         signingKeys: ['k'.repeat(32)],
         objectStore: { kind: 'directory', directory },
       },
-      { store },
+      { store: whole },
     )
   })
   after(async () => {
@@ -110,6 +112,7 @@ describe('POST /v1/artifacts/{id}/verify', () => {
   const proveInputs = (inputs: BuildProof['inputs']) =>
     writeJson(store, archiveKey.record(buildId), {
       id: buildId,
+      ...ownProject,
       state: 'succeeded',
       target: 'iso',
       canvos: { tag: 'v4.9.36', commit: '0'.repeat(40) },

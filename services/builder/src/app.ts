@@ -4,12 +4,12 @@ import type { BuilderContext } from './context.ts'
 
 /** Makes the builder's app: health and readiness alone. */
 export function createBuilderApp(context: BuilderContext): App {
-  const { redis, store, docker, daemon, logger } = context
+  const { redis, stores, docker, daemon, logger } = context
   return createApp({
     logger,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
-      { name: 'object-store', check: () => store.check() },
+      { name: 'object-store', check: () => stores.whole.check() },
       {
         name: 'docker',
         check: async () => {

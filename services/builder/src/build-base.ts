@@ -14,7 +14,7 @@ import { placeholderUserData } from '@edgesmith/stamp/placeholder'
 import { DigestStream, putThrough } from '@edgesmith/store/digest-stream'
 import { v7 as uuidv7 } from 'uuid'
 import { BuildFault } from './build-fault.ts'
-import type { BuilderContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import type { Layers } from './plan-build.ts'
 import { proveInputs, type StoredIso } from './proof.ts'
 import {
@@ -45,7 +45,7 @@ type Published = {
  * @throws what `runBuild` throws, and BuildFault for an output that is not what it should be
  */
 export async function buildBase(
-  context: BuilderContext,
+  context: ProjectContext,
   run: BuildRun,
   { recipe, keys }: Layers,
 ): Promise<BuiltBase> {
@@ -71,7 +71,7 @@ export async function buildBase(
 }
 
 async function buildSlotted(
-  context: BuilderContext,
+  context: ProjectContext,
   run: BuildRun,
   { capacity }: UserDataLayer & { kind: 'slot' },
 ) {
@@ -104,7 +104,7 @@ async function unlessRefused<T>(operation: Promise<T>): Promise<T | undefined> {
 }
 
 function runAndPublish(
-  context: BuilderContext,
+  context: ProjectContext,
   run: BuildRun,
   placeholder: Buffer | undefined,
 ): Promise<EarthlyResult<Published>> {
@@ -116,7 +116,7 @@ function runAndPublish(
 
 /** Streams what Earthly left into the store and checks it; when that fails, nothing of it is left. */
 async function publishBase(
-  { store }: BuilderContext,
+  { store }: ProjectContext,
   { build, signal }: BuildRun,
   output: AsyncIterable<TakenEntry>,
   laid: readonly LaidInput[],

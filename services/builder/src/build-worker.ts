@@ -11,7 +11,7 @@ import { EngineError } from '@edgesmith/engine/engine-error'
 import { reap } from '@edgesmith/engine/reaper'
 import { isStoreAway } from '@edgesmith/store/store-away'
 import { BuildFault } from './build-fault.ts'
-import type { BuilderContext } from './context.ts'
+import { inProject, type BuilderContext, type ProjectContext } from './context.ts'
 import { LogWriter } from './log-writer.ts'
 import { removeArtifacts, type Output } from './publish.ts'
 import { BaseGone, makeBuild } from './make-build.ts'
@@ -58,12 +58,13 @@ function isAway(error: unknown): boolean {
 }
 
 async function planAndRun(
-  context: BuilderContext,
+  builder: BuilderContext,
   { buildId, attempt }: BuildJob,
   stop: AbortSignal,
 ): Promise<JobResult> {
-  const queued = await context.repository.find(buildId)
+  const queued = await builder.repository.find(buildId)
   if (queued?.attempt !== attempt || isEnd(queued.state)) return 'done'
+  const context = inProject(builder, queued)
   // The build stays as it is while another one makes what it needs.
   await using departure = await depart(context, queued)
   if (departure === undefined) return 'later'
@@ -71,7 +72,7 @@ async function planAndRun(
 }
 
 async function runPlanned(
-  context: BuilderContext,
+  context: ProjectContext,
   { buildId, attempt }: BuildJob,
   plan: Plan,
   stop: AbortSignal,
@@ -131,7 +132,7 @@ type Job = StoredBuild & {
   readonly timeoutSeconds: number
 }
 
-async function succeed(context: BuilderContext, { build, run }: Job, made: Output): Promise<void> {
+async function succeed(context: ProjectContext, { build, run }: Job, made: Output): Promise<void> {
   const at = new Date()
   try {
     await concludeBuild(

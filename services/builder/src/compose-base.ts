@@ -17,7 +17,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { v7 as uuidv7 } from 'uuid'
 import { isLayerPointer, layerPathsOf, layerRoles, placeholderCapacity, splitBundle } from './composition.ts'
 import type { BuilderConfig } from './config.ts'
-import type { BuilderContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import type { LogWriter } from './log-writer.ts'
 import type { Layers } from './plan-build.ts'
 import { proveInputs, type ProvableInput } from './proof.ts'
@@ -28,7 +28,7 @@ import { damaged, findInputs, type StoredInput } from './workspace.ts'
 /** A file of the image, by where its bytes are. */
 type PlacedInput = ProvableInput & { readonly extents: readonly Extent[] }
 
-type ComposeParts = Pick<BuilderContext, 'store' | 'maker'> & {
+type ComposeParts = Pick<ProjectContext, 'store' | 'maker'> & {
   readonly config: Pick<BuilderConfig, 'workDirectory'>
 }
 

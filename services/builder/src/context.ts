@@ -1,17 +1,21 @@
 import type { ImageDigests } from '@edgesmith/bases/image-digests'
 import type { Maker } from '@edgesmith/bases/keys'
+import type { BuildEvents } from '@edgesmith/builds/build-events'
 import type { ConclusionParts } from '@edgesmith/builds/build-conclusion'
 import type { Notifications } from '@edgesmith/builds/notifications'
 import type { BuildEngine } from '@edgesmith/contract/build'
 import type { Mirror } from '@edgesmith/canvos/mirror'
 import type { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
+import type { ProjectRef } from '@edgesmith/contract/project'
+import type { ObjectStore } from '@edgesmith/store/object-store'
 import type Docker from 'dockerode'
 import type { FastifyBaseLogger } from 'fastify'
 import type { BuilderConfig } from './config.ts'
 
-/** What the builder works with. */
+/** What the builder works with: the builds of all projects. */
 export type BuilderContext = ConclusionParts & {
   readonly config: BuilderConfig
+  readonly events: BuildEvents
   readonly logger: FastifyBaseLogger
   readonly notifications: Notifications
   readonly mirror: Mirror
@@ -21,4 +25,19 @@ export type BuilderContext = ConclusionParts & {
   readonly maker: Maker
   /** What runs Earthly, as records of builds tell it. */
   readonly engine: BuildEngine
+}
+
+/** What a build or a fleet of one project is made with: its `store` and `repository` know no other project. */
+export type ProjectContext = BuilderContext & { readonly store: ObjectStore }
+
+/** The part of the project that a build or a fleet is of. */
+export function inProject<Context extends Pick<BuilderContext, 'stores' | 'repository'>>(
+  context: Context,
+  project: ProjectRef,
+): Context & Pick<ProjectContext, 'store'> {
+  return {
+    ...context,
+    store: context.stores.of(project),
+    repository: context.repository.within(project),
+  }
 }

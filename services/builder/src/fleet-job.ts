@@ -12,16 +12,16 @@ import { createBuilds } from '@edgesmith/fleets/create-builds'
 import { readFleet, type FleetRecord, type SiteRecord } from '@edgesmith/fleets/fleet-record'
 import { forEachAtOnce } from '@edgesmith/fleets/for-each-at-once'
 import { readUserData } from '@edgesmith/fleets/pack'
-import type { BuilderContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import { archiveFleet } from './fleet-archive.ts'
 import { endBuilds } from './fleet-ends.ts'
 import { recipeOfSite, stampSites } from './fleet-stamp.ts'
 import { commitUserData } from './fleet-user-data.ts'
 
-/** What the job of a fleet works with. */
+/** What the job of a fleet works with: the part of its project. */
 export type FleetContext = Pick<
-  BuilderContext,
-  'redis' | 'repository' | 'events' | 'store' | 'digests' | 'maker' | 'logger'
+  ProjectContext,
+  'redis' | 'repository' | 'events' | 'stores' | 'store' | 'digests' | 'maker' | 'logger'
 > & { readonly fleets: FleetRepository; readonly queue: BuildQueue }
 
 /** After how long a fleet is looked at again whose builds are under way, in milliseconds. */

@@ -3,6 +3,7 @@ import { FleetQueue } from '@edgesmith/builds/fleet-queue'
 import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { FleetWorker } from '@edgesmith/builds/fleet-worker'
 import type { BuilderConfig } from './config.ts'
+import { inProject } from './context.ts'
 import { computeChecksums } from './fleet-checksums.ts'
 import { failFleet, runFleet, type FleetContext } from './fleet-job.ts'
 
@@ -10,7 +11,7 @@ import { failFleet, runFleet, type FleetContext } from './fleet-job.ts'
 const reconcileIntervalMs = 60_000
 
 /** What the jobs of fleets need of a builder. */
-type Builder = Omit<FleetContext, 'fleets' | 'queue'> & {
+type Builder = Omit<FleetContext, 'fleets' | 'queue' | 'store'> & {
   readonly config: Pick<BuilderConfig, 'lockSeconds'>
 }
 
@@ -24,15 +25,27 @@ export function startFleetWorkers(builder: Builder): AsyncDisposable {
   const fleets = new FleetRepository(redis)
   const queue = stack.use(new BuildQueue(redis, onError))
   const fleetQueue = stack.use(new FleetQueue(redis, 'fleets', onError))
-  const context: FleetContext = { ...builder, fleets, queue }
+  /** The part of a fleet's project; undefined when the fleet is gone, and then nothing is to be done for it. */
+  const findContext = async (fleetId: string): Promise<FleetContext | undefined> => {
+    const fleet = await fleets.find(fleetId)
+    if (fleet !== undefined) return { ...inProject(builder, fleet), fleets: fleets.within(fleet), queue }
+    await fleets.close(fleetId)
+    return undefined
+  }
   const common = { redis, lockDurationMs: config.lockSeconds * 1000, onError }
   const stop = (worker: FleetWorker) => worker.stop()
   stack.adopt(
     new FleetWorker({
       ...common,
       queue: 'fleets',
-      run: (fleetId, signal) => runFleet(context, fleetId, signal),
-      fail: (fleetId, error) => failFleet(context, fleetId, error),
+      run: async (fleetId, signal) => {
+        const context = await findContext(fleetId)
+        return context === undefined ? 'done' : runFleet(context, fleetId, signal)
+      },
+      fail: async (fleetId, error) => {
+        const context = await findContext(fleetId)
+        if (context !== undefined) await failFleet(context, fleetId, error)
+      },
     }),
     stop,
   )
@@ -40,7 +53,10 @@ export function startFleetWorkers(builder: Builder): AsyncDisposable {
     new FleetWorker({
       ...common,
       queue: 'fleet-checksums',
-      run: (fleetId, signal) => computeChecksums(context, fleetId, signal),
+      run: async (fleetId, signal) => {
+        const context = await findContext(fleetId)
+        return context === undefined ? 'done' : computeChecksums(context, fleetId, signal)
+      },
       fail: (fleetId, error) => {
         logger.error({ err: error, fleetId }, 'The checksums of a fleet cannot be computed.')
         return Promise.resolve()

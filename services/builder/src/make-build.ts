@@ -9,7 +9,7 @@ import { NoSuchObject } from '@edgesmith/store/object-store'
 import { buildBase } from './build-base.ts'
 import { composeBase } from './compose-base.ts'
 import { damaged } from './workspace.ts'
-import type { BuilderContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import { awaitEarthly, planBuild, type Layers, type Plan } from './plan-build.ts'
 import { publishOutput, type Output } from './publish.ts'
 import { runBuild, type BuildRun } from './run-build.ts'
@@ -23,7 +23,7 @@ export class BaseGone extends Error {
  * Makes what a build is to make, the way that was planned.
  * @throws BuildFault, EngineError, BaseGone, the reason of the run's signal
  */
-export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Plan): Promise<Output> {
+export async function makeBuild(context: ProjectContext, run: BuildRun, plan: Plan): Promise<Output> {
   switch (plan.road) {
     case 'plain': {
       const { store } = context
@@ -44,7 +44,7 @@ export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Pl
       if (base instanceof ComposeError) {
         await run.log.say(`The ISO cannot be laid out so: ${base.message} Earthly runs.`)
         // Its right is to compose these layers; Earthly is run by one build at a time for all of a root.
-        await using _flight = await awaitEarthly(context, layers, run.signal)
+        await using _flight = await awaitEarthly(context, run.build, layers, run.signal)
         // Whoever had it until now can have left what this one needs.
         const again = await planBuild(context, run.build)
         if (again.road === 'stamp') return await hand(context, run, again.layers, again.base, undefined)
@@ -60,7 +60,7 @@ export async function makeBuild(context: BuilderContext, run: BuildRun, plan: Pl
 }
 
 /** Runs Earthly, and makes the ISO of the base that it leaves. */
-async function runEarthly(context: BuilderContext, run: BuildRun, layers: Layers): Promise<Output> {
+async function runEarthly(context: ProjectContext, run: BuildRun, layers: Layers): Promise<Output> {
   const { base, others } = await buildBase(context, run, layers)
   try {
     const output = await hand(context, run, layers, base, 'build')
@@ -83,7 +83,7 @@ async function unlessImpossible<T>(operation: Promise<T>): Promise<T | ComposeEr
 
 /** Makes the ISO of a base, and tells of it. */
 async function hand(
-  context: BuilderContext,
+  context: ProjectContext,
   { build, log, signal }: BuildRun,
   { recipe, keys }: Layers,
   base: Base,
@@ -103,7 +103,7 @@ async function hand(
 }
 
 /** Forgets a base that is being removed, or whose bytes are gone. @throws BaseGone */
-async function unlessGone<T>({ store }: BuilderContext, base: Base, operation: Promise<T>): Promise<T> {
+async function unlessGone<T>({ store }: ProjectContext, base: Base, operation: Promise<T>): Promise<T> {
   try {
     return await operation
   } catch (error) {

@@ -4,8 +4,9 @@ import { isLayered, recipeKeys, type Recipe, type RecipeKeys } from '@edgesmith/
 import { findUsableBase, findUsableRoot } from '@edgesmith/bases/usable-base'
 import { takeFlight } from '@edgesmith/builds/flight'
 import type { Build } from '@edgesmith/contract/build'
+import type { ProjectRef } from '@edgesmith/contract/project'
 import { canCompose } from './composition.ts'
-import type { BuilderContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import { findRecipe } from './recipe.ts'
 
 /** How often a build that waits for its turn looks whether it has come, in milliseconds. */
@@ -35,7 +36,7 @@ export type Departure = AsyncDisposable & { readonly plan: Plan }
  * Chooses the road of a build by what is in the store now. A build that bypasses it is made of nothing that was
  * there before; one of a fleet still takes what the fleet's own builds left, so that Earthly runs once for all.
  */
-export async function planBuild(context: BuilderContext, build: Build): Promise<Plan> {
+export async function planBuild(context: ProjectContext, build: Build): Promise<Plan> {
   const { store, maker, mirror } = context
   // What is missing is told by the run.
   const recipe = isLayered(build) ? await findRecipe(store, build) : undefined
@@ -61,7 +62,7 @@ export async function planBuild(context: BuilderContext, build: Build): Promise<
 }
 
 async function mayUse(
-  { repository }: BuilderContext,
+  { repository }: ProjectContext,
   { spec, fleet }: Build,
   { buildId }: Base,
 ): Promise<boolean> {
@@ -73,7 +74,7 @@ async function mayUse(
  * Plans a build. Of builds that would make the same base one makes it: the others get `undefined`, and are to
  * be planned again later, when the base is there or its maker is gone.
  */
-export async function depart(context: BuilderContext, build: Build): Promise<Departure | undefined> {
+export async function depart(context: ProjectContext, build: Build): Promise<Departure | undefined> {
   const { redis, config, logger } = context
   for (;;) {
     const plan = await planBuild(context, build)
@@ -81,6 +82,7 @@ export async function depart(context: BuilderContext, build: Build): Promise<Dep
     if (key === undefined) return { plan, [Symbol.asyncDispose]: () => Promise.resolve() }
     const flight = await takeFlight({
       redis,
+      project: build,
       key,
       ttlMs: config.lockSeconds * 1000,
       onError: (error) => {
@@ -98,8 +100,8 @@ export async function depart(context: BuilderContext, build: Build): Promise<Dep
 }
 
 type FlightParts = {
-  readonly redis: BuilderContext['redis']
-  readonly config: Pick<BuilderContext['config'], 'lockSeconds'>
+  readonly redis: ProjectContext['redis']
+  readonly config: Pick<ProjectContext['config'], 'lockSeconds'>
   readonly logger: { warn(context: object, message: string): void }
 }
 
@@ -110,12 +112,14 @@ type FlightParts = {
  */
 export async function awaitEarthly(
   { redis, config, logger }: FlightParts,
+  project: ProjectRef,
   { keys }: Layers,
   signal: AbortSignal,
 ): Promise<AsyncDisposable> {
   for (;;) {
     const flight = await takeFlight({
       redis,
+      project,
       key: earthlyFlight(keys),
       ttlMs: config.lockSeconds * 1000,
       onError: (error) => {

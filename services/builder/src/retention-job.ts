@@ -1,11 +1,15 @@
 import { setInterval } from 'node:timers'
 import { whileAvailable } from '@edgesmith/builds/redis-connection'
 import { ProblemError } from '@edgesmith/contract/problem'
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
+import { listProjects } from '@edgesmith/identity/tenants'
 import { runRetention, type RetentionParts } from '@edgesmith/retention/run-retention'
 import type { FastifyBaseLogger } from 'fastify'
 
-/** Set in Redis until the next run is due: whoever sets it makes the run. */
-const turnKey = 'edgesmith:retention:turn'
+/** Set in Redis until the next run of a project is due: whoever sets it makes the run. */
+function turnKeyOf(project: ProjectRef): string {
+  return `edgesmith:project:${projectName(project)}:retention-turn`
+}
 
 /** How often a worker looks whether a run is due, in milliseconds, unless runs are due more often. */
 const lookMs = 60_000
@@ -15,16 +19,23 @@ export type RetentionJobParts = RetentionParts & {
   readonly logger: FastifyBaseLogger
 }
 
-/** Runs retention from time to time, in one of all workers, until it is disposed of. */
+/** Runs the retention of each project from time to time, in one of all workers, until it is disposed of. */
 export function keepRetaining({ intervalSeconds, logger, ...parts }: RetentionJobParts): AsyncDisposable {
   const stopping = new AbortController()
   let running = Promise.resolve()
-  const look = () => {
-    running = running
-      .then(() => runWhenDue(parts, { intervalSeconds, logger, signal: stopping.signal }))
-      .catch((error: unknown) => {
-        logger.error({ err: error }, 'Retention failed; it is tried again.')
+  const runAll = async () => {
+    for (const project of await listProjects(parts.stores.whole)) {
+      const run = { project, intervalSeconds, logger, signal: stopping.signal }
+      // What is wrong with one project is not to keep the others from their turns.
+      await runWhenDue(parts, run).catch((error: unknown) => {
+        logger.error({ err: error, ...project }, 'Retention failed; it is tried again.')
       })
+    }
+  }
+  const look = () => {
+    running = running.then(runAll).catch((error: unknown) => {
+      logger.error({ err: error }, 'The projects cannot be listed for retention; it is tried again.')
+    })
   }
   look()
   const timer = setInterval(look, Math.min(lookMs, intervalSeconds * 1000))
@@ -40,16 +51,19 @@ export function keepRetaining({ intervalSeconds, logger, ...parts }: RetentionJo
 async function runWhenDue(
   parts: RetentionParts,
   {
+    project,
     intervalSeconds,
     logger,
     signal,
-  }: Pick<RetentionJobParts, 'intervalSeconds' | 'logger'> & { signal: AbortSignal },
+  }: Pick<RetentionJobParts, 'intervalSeconds' | 'logger'> & { project: ProjectRef; signal: AbortSignal },
 ): Promise<void> {
   if (signal.aborted) return
+  const turnKey = turnKeyOf(project)
   const turn = await whileAvailable(() => parts.redis.set(turnKey, '1', 'EX', intervalSeconds, 'NX'))
   if (turn === null) return
   try {
     const { startedAt, endedAt, complete, bytes, ...removed } = await runRetention(parts, {
+      project,
       dryRun: false,
       signal,
     })
@@ -57,6 +71,7 @@ async function runWhenDue(
     const counts = Object.entries({ builds, artifacts, bases, uploads, fleets, objects })
     logger.info(
       {
+        ...project,
         ...{ startedAt, endedAt, complete, bytes },
         ...Object.fromEntries(counts.map(([name, { count }]) => [name, count])),
       },

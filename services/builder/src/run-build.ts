@@ -10,7 +10,7 @@ import { runEarthly, type EarthlyExit } from '@edgesmith/engine/earthly-run'
 import { EngineError } from '@edgesmith/engine/engine-error'
 import { reap } from '@edgesmith/engine/reaper'
 import { BuildFault } from './build-fault.ts'
-import type { BuilderContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import type { LogWriter } from './log-writer.ts'
 import { judgeWorker } from './preflight.ts'
 import { outputDirectory } from './publish.ts'
@@ -74,7 +74,7 @@ export type EarthlyResult<Made> = { readonly made: Made; readonly images: Resolv
  * engine failed once too often
  */
 export async function runBuild<Made>(
-  context: BuilderContext,
+  context: ProjectContext,
   run: BuildRun,
   work: EarthlyWork<Made>,
 ): Promise<EarthlyResult<Made>> {
@@ -95,7 +95,7 @@ export async function runBuild<Made>(
 }
 
 async function runOnce<Made>(
-  context: BuilderContext,
+  context: ProjectContext,
   run: BuildRun,
   { placeholder, take }: EarthlyWork<Made>,
 ): Promise<EarthlyResult<Made>> {
@@ -154,7 +154,7 @@ async function runOnce<Made>(
 
 /** @throws BuildFault `insufficient-resources` when the worker cannot run the build */
 async function assertFit(
-  context: BuilderContext,
+  context: ProjectContext,
   { build, log }: BuildRun,
   endpoint: DaemonEndpoint,
 ): Promise<void> {

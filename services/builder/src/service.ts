@@ -15,6 +15,7 @@ import { reap } from '@edgesmith/engine/reaper'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { createBuilderApp } from './app.ts'
 import { startBuildWorker } from './build-worker.ts'
 import { startFleetWorkers } from './fleet-workers.ts'
@@ -41,7 +42,7 @@ export async function startBuilder(
     logger.warn({ err: error }, 'Redis is out of reach.')
   }
 
-  const store = overrides.store ?? (await openStore(config.objectStore))
+  const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
   const redis = stack.adopt(
     openRedis(config.redisUrl, { patience: 'endless', name: 'builder', onError: onRedisError }),
     closeRedis,
@@ -49,7 +50,7 @@ export async function startBuilder(
   warnOfVolatileRedis(redis, logger).catch(onRedisError)
   const notifications = stack.use(new Notifications(redis, onRedisError))
   const repository = new BuildRepository(redis)
-  const events = new BuildEvents({ redis, notifications, store, maxLogBytes: config.logLimitBytes })
+  const events = new BuildEvents({ redis, notifications, stores, maxLogBytes: config.logLimitBytes })
   const { repository: canvosRepository, mirrorDirectory: directory } = config.canvos
   const mirror = openMirror({ repository: canvosRepository, directory, signal: stopping.signal })
 
@@ -72,7 +73,7 @@ export async function startBuilder(
     redis,
     repository,
     events,
-    store,
+    stores,
     notifications,
     mirror,
     docker,
@@ -92,7 +93,7 @@ export async function startBuilder(
     stopping.abort()
   })
   const { intervalSeconds, ...settings } = config.retention
-  stack.use(keepRetaining({ store, redis, repository, settings, intervalSeconds, logger }))
+  stack.use(keepRetaining({ stores, redis, repository, settings, intervalSeconds, logger }))
   const concurrency = config.concurrency ?? bearableBuilds(machine, limits)
   stack.adopt(startBuildWorker(context, concurrency), (worker) => worker.stop())
   stack.use(startFleetWorkers(context))

@@ -14,6 +14,7 @@ import { placeholderUserData } from '@edgesmith/stamp/placeholder'
 import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { v7 as uuidv7 } from 'uuid'
 import { path, Workshop } from '../../../test/support/image-workshop.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { composeBase } from '../src/compose-base.ts'
 import { findRecipe } from '../src/recipe.ts'
 
@@ -53,6 +54,7 @@ describe('Composing a base', () => {
     const clusterDefinition = await upload(randomBytes(2_000_000), 'cluster.tgz')
     const build = createBuild(
       {
+        ...ownProject,
         ...{ target: 'iso', canvos: { tag: 'v4.10.0', commit: '0'.repeat(40) }, labels: {}, diagnostics: [] },
         ...{ spec: { inputs: { userData, clusterDefinition } }, arguments: { CLUSTERCONFIG: 'cluster.tgz' } },
       },

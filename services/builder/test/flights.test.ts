@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { recipeKeys } from '@edgesmith/bases/keys'
 import { takeFlight } from '@edgesmith/builds/flight'
 import { newBuild, openStage, fail, type Stage } from '../../../libs/builds/test/redis.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { awaitEarthly } from '../src/plan-build.ts'
 
 describe('the turn to run Earthly for a root file system', () => {
@@ -18,13 +19,14 @@ describe('the turn to run Earthly for a root file system', () => {
   const waitFor = (signal: AbortSignal) =>
     awaitEarthly(
       { redis: stage.redis, config: { lockSeconds: 5 }, logger: { warn: () => undefined } },
+      ownProject,
       { recipe, keys },
       signal,
     )
 
   it('comes when the build that has it is through, and one at a time has it', async () => {
     const first = await takeFlight({
-      ...{ redis: stage.redis, key: `root:${keys.root}`, ttlMs: 5000, onError: fail },
+      ...{ redis: stage.redis, project: ownProject, key: `root:${keys.root}`, ttlMs: 5000, onError: fail },
     })
     assert.ok(first !== undefined)
     const turns: string[] = []

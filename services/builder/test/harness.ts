@@ -22,9 +22,11 @@ import { labelFilter, labelNames } from '@edgesmith/engine/labels'
 import { ImageReader } from '@edgesmith/manifest/image-reader'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { commitUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import type Docker from 'dockerode'
 import { fromSetUp } from '../../../test/support/environment.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { readEnv, toConfig, type BuilderConfig } from '../src/config.ts'
 
 /** The fixture's release that the tests build. */
@@ -118,9 +120,10 @@ export class Harness implements AsyncDisposable {
     }
     const redis = stack.adopt(openRedis(server.url, { patience: 'brief', name: 'test', onError }), closeRedis)
     const notifications = stack.use(new Notifications(redis, onError))
-    const store = await openDirectoryStore(join(directory, 'objects'))
+    const stores = new ProjectStores(await openDirectoryStore(join(directory, 'objects')))
+    const store = stores.of(ownProject)
     const repository = new BuildRepository(redis)
-    const events = new BuildEvents({ redis, notifications, store })
+    const events = new BuildEvents({ redis, notifications, stores })
     const queue = stack.use(new BuildQueue(redis, onError))
     const docker = openDocker(config.docker)
     stack.defer(() => removeCache(docker, config.workerId))
@@ -133,7 +136,7 @@ export class Harness implements AsyncDisposable {
       docker,
       queue,
       registryArguments,
-      cancel: (id) => requestCancel({ redis, repository, events, store }, id, new Date()),
+      cancel: (id) => requestCancel({ redis, repository, events, stores }, id, new Date()),
       stack: stack.move(),
     })
   }
@@ -148,6 +151,7 @@ export class Harness implements AsyncDisposable {
     }
     const build = createBuild(
       {
+        ...ownProject,
         target: options.target ?? 'iso',
         canvos: { tag, commit: await this.#commitOf(tag) },
         spec,

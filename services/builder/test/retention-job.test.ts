@@ -7,8 +7,11 @@ import { setTimeout } from 'node:timers/promises'
 import { BuildRepository } from '@edgesmith/builds/build-repository'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
+import { ensureDefaultTenant } from '@edgesmith/identity/tenants'
 import { createLogger } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
+import { projectPrefix, ProjectStores } from '@edgesmith/store/project-stores'
+import { ownProject } from '../../../test/support/projects.ts'
 import { keepRetaining } from '../src/retention-job.ts'
 
 function fail(error: Error): never {
@@ -27,16 +30,18 @@ describe('the retention of the builders', () => {
       openRedis(server.url, { patience: 'endless', name: 'test', onError: fail }),
       closeRedis,
     )
-    const store = await openDirectoryStore(join(directory, 'objects'))
+    const stores = new ProjectStores(await openDirectoryStore(join(directory, 'objects')))
+    await ensureDefaultTenant(stores.whole)
+    const store = stores.of(ownProject)
     const leave = async (key: string) => {
       await store.put(key, Buffer.from('left'))
-      await utimes(join(directory, 'objects', key), 1000, 1000)
+      await utimes(join(directory, 'objects', projectPrefix(ownProject), key), 1000, 1000)
     }
     const gone = async (key: string) => {
       while ((await store.stat(key)) !== undefined) await setTimeout(20)
     }
     const parts = {
-      ...{ store, redis, repository: new BuildRepository(redis) },
+      ...{ stores, redis, repository: new BuildRepository(redis) },
       settings: { uploadUnusedMs: 86_400_000, baseUnusedMs: 86_400_000 },
       logger: createLogger('test', 'silent'),
     }
@@ -52,7 +57,7 @@ describe('the retention of the builders', () => {
       await using _other = keepRetaining({ ...parts, intervalSeconds: 3600 })
     }
     assert.ok(await store.stat('uploads/data/second'))
-    await redis.del('edgesmith:retention:turn')
+    await redis.del('edgesmith:project:default/default:retention-turn')
     await using _often = keepRetaining({ ...parts, intervalSeconds: 1 })
     await gone('uploads/data/second')
     await leave('uploads/data/third')

@@ -13,14 +13,14 @@ import { archiveEndedBuild, createEndedBuild, type EndedBuild } from '@edgesmith
 import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { NoSuchObject } from '@edgesmith/store/object-store'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 
 /** An image that has all of a build's ISO but the user-data. */
 export type ReadyBase = { readonly keys: RecipeKeys; readonly base: Base }
 
 /** Looks for the image that a build can be answered from at once. Nothing is written. */
 export async function findReadyBase(
-  { store, redis }: GatewayContext,
+  { store, redis }: ProjectContext,
   build: Build,
   inputs: Recipe['inputs'],
 ): Promise<ReadyBase | undefined> {
@@ -50,7 +50,7 @@ export type AtOnceRequest = ReadyBase & {
  * @throws ProblemError what `BuildRepository.create` throws; nothing is left then
  */
 export async function answerAtOnce(
-  context: GatewayContext,
+  context: ProjectContext,
   request: AtOnceRequest,
 ): Promise<Build | undefined> {
   const { store, repository } = context
@@ -68,7 +68,7 @@ export async function answerAtOnce(
 
 /** Stores the ISO and the archive of the build. */
 async function makeFromBase(
-  { store, repository }: GatewayContext,
+  { store, repository }: ProjectContext,
   { queued, inputs, keys, base, userData, at, reservation }: AtOnceRequest,
 ): Promise<EndedBuild | undefined> {
   const started = { ...queued, startedAt: at.toISOString() }

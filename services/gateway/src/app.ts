@@ -23,14 +23,14 @@ const partLimit = 512
 
 /** Makes the gateway's app without the parts that other services or files answer for. */
 export async function createGatewayApi(context: GatewayContext, logger: FastifyBaseLogger): Promise<App> {
-  const { config, identity, redis, store, validation } = context
+  const { config, identity, redis, stores, validation } = context
   const app = createApp({
     logger,
     bodyLimit: specLimitBytes,
     idleTimeoutMs: config.idleTimeoutSeconds * 1000,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
-      { name: 'object-store', check: () => store.check() },
+      { name: 'object-store', check: () => stores.whole.check() },
       validation.dependency,
     ],
   })

@@ -50,7 +50,8 @@ export const gatewayVariables = {
     integer({
       minimum: 1,
       maximum: Number.MAX_SAFE_INTEGER,
-      description: 'What all uploads may hold together, in bytes; without it the store is the limit.',
+      description:
+        'What all uploads of a project may hold together, in bytes; without it the store is the limit.',
     }),
   ),
   UPLOAD_EXPANDED_LIMIT_BYTES: integer({

@@ -1,20 +1,22 @@
-import type { BuildEvents } from '@edgesmith/builds/build-events'
+import type { BuildEvents, EventReader } from '@edgesmith/builds/build-events'
 import type { BuildQueue } from '@edgesmith/builds/build-queue'
 import type { BuildRepository } from '@edgesmith/builds/build-repository'
 import type { FleetQueue } from '@edgesmith/builds/fleet-queue'
 import type { FleetRepository } from '@edgesmith/builds/fleet-repository'
+import type { Principal } from '@edgesmith/contract/access'
 import type { Identity } from '@edgesmith/identity/identity'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
 import type { GatewayConfig } from './config.ts'
 import type { DownloadUrlClient } from './fleet-download-urls.ts'
 import type { ValidationClient } from './validation-client.ts'
 
-/** What the gateway's routes work with. */
+/** What the gateway works with, for all projects. */
 export type GatewayContext = {
   readonly config: GatewayConfig
   readonly identity: Identity
-  readonly store: ObjectStore
+  readonly stores: ProjectStores
   readonly redis: Redis
   readonly repository: BuildRepository
   readonly events: BuildEvents
@@ -24,4 +26,27 @@ export type GatewayContext = {
   readonly fleetQueue: FleetQueue
   readonly checksumQueue: FleetQueue
   readonly downloadUrls: DownloadUrlClient
+}
+
+/**
+ * What a request works with: its project's part of what the gateway has. The objects, builds and fleets of
+ * other projects are not there, whatever a handler asks for.
+ */
+export type ProjectContext = Omit<GatewayContext, 'stores' | 'events'> & {
+  readonly principal: Principal
+  readonly store: ObjectStore
+  readonly events: EventReader
+}
+
+/** The part of the project that a request acts in. */
+export function inProject(context: GatewayContext, principal: Principal): ProjectContext {
+  const { stores, ...common } = context
+  return {
+    ...common,
+    principal,
+    store: stores.of(principal),
+    repository: common.repository.within(principal),
+    fleets: common.fleets.within(principal),
+    events: common.events.within(principal),
+  }
 }

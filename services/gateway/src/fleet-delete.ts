@@ -4,7 +4,7 @@ import { fleetArchiveKey } from '@edgesmith/builds/fleet-archive'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { fleetObject } from '@edgesmith/fleets/fleet-record'
 import { forEachAtOnce } from '@edgesmith/fleets/for-each-at-once'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 
 /** Builds that are deleted at a time. */
 const atOnce = 16
@@ -13,7 +13,7 @@ const atOnce = 16
  * Deletes a fleet with its builds and their artifacts. When it breaks off, it can be done again.
  * @throws ProblemError `fleet-not-found`, `state-conflict` while builds have not ended
  */
-export async function deleteFleet(context: GatewayContext, fleetId: string): Promise<void> {
+export async function deleteFleet(context: ProjectContext, fleetId: string): Promise<void> {
   const { fleets, store } = context
   const { builds } = await fleets.get(fleetId)
   if (builds.queued + builds.running > 0) {

@@ -2,12 +2,13 @@ import { createHash } from 'node:crypto'
 import type { BuildSpec } from '@edgesmith/contract/build-spec'
 import { hasErrors, type Diagnostic } from '@edgesmith/contract/diagnostic'
 import type { SiteInputs } from '@edgesmith/contract/fleet'
+import { projectOf } from '@edgesmith/contract/project'
 import type { StoredInput, ValidationResult } from '@edgesmith/contract/validation'
 import { siteFault } from '@edgesmith/fleets/finding'
 import { isoNameLimit, isoNameOf, type SiteRecord } from '@edgesmith/fleets/fleet-record'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf, type SiteRow } from '@edgesmith/fleets/sites-table'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import type { FleetRequest } from './fleet-intake.ts'
 import { Submission } from './submission.ts'
 
@@ -39,10 +40,14 @@ type OwnFiles = { readonly result: ValidationResult; readonly inputs: readonly S
  * user-data of every site.
  * @throws ProblemError `upstream-unavailable`
  */
-export async function diagnoseFleet(context: GatewayContext, request: FleetRequest): Promise<FleetDiagnosis> {
+export async function diagnoseFleet(context: ProjectContext, request: FleetRequest): Promise<FleetDiagnosis> {
   const { submission, template, table } = request
   const { inputs, diagnostics: absent } = await submission.resolveInputs()
-  const base = await context.validation.validate({ spec: submission.spec, inputs })
+  const base = await context.validation.validate({
+    project: projectOf(context.principal),
+    spec: submission.spec,
+    inputs,
+  })
   const { renderer, diagnostics: templateFaults } = Renderer.of(template)
   const found: Diagnostic[] = [
     ...[...absent, ...base.diagnostics].map(inFleetSpec),
@@ -101,7 +106,7 @@ type RowsToJudge = {
 
 type Batch = { readonly diagnostics: Diagnostic[]; readonly sites: JudgedSite[]; readonly rows: number }
 
-async function judgeRows(context: GatewayContext, toJudge: RowsToJudge): Promise<Batch> {
+async function judgeRows(context: ProjectContext, toJudge: RowsToJudge): Promise<Batch> {
   const { request, renderer, rows, base, inputs } = toJudge
   const diagnostics: Diagnostic[] = []
   const rendered: { row: SiteRow; pointer: string; text: string; own: OwnFiles | undefined }[] = []
@@ -184,7 +189,7 @@ function mergedInputs(base: BuildSpec['inputs'], own: SiteInputs): SiteInputs {
 
 /** Judges a build with the files of a site, once for all sites with the same. */
 async function judgeOwnFiles(
-  { store, validation }: GatewayContext,
+  { store, validation, principal }: ProjectContext,
   { request: { submission }, inputs, base, ownFiles }: RowsToJudge,
   { site }: SiteRow,
 ): Promise<OwnFiles | undefined> {
@@ -198,7 +203,7 @@ async function judgeOwnFiles(
       const roles = new Set(resolved.inputs.map(({ role }) => role))
       const merged = [...inputs.filter(({ role }) => !roles.has(role)), ...resolved.inputs]
       const spec = { ...submission.spec, inputs: { ...submission.spec.inputs, ...own } }
-      const result = await validation.validate({ spec, inputs: merged })
+      const result = await validation.validate({ project: projectOf(principal), spec, inputs: merged })
       const known = new Set(base.diagnostics.map((diagnostic) => JSON.stringify(diagnostic)))
       const news = result.diagnostics.filter((diagnostic) => !known.has(JSON.stringify(diagnostic)))
       return { inputs: merged, result: { ...result, diagnostics: [...resolved.diagnostics, ...news] } }

@@ -1,9 +1,8 @@
-import type { Principal } from '@edgesmith/contract/access'
 import type { FleetDownload, FleetDownloads } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { checksumLine } from '@edgesmith/artifacts/artifacts'
 import { isoOf } from '@edgesmith/fleets/iso-of'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 
 /** Seconds after which a client should ask for checksums again. */
 const retryAfterSeconds = 10
@@ -13,9 +12,9 @@ const retryAfterSeconds = 10
  * @throws ProblemError `fleet-not-found`, `upstream-unavailable`
  */
 export async function listDownloads(
-  { fleets, downloadUrls }: GatewayContext,
+  { fleets, downloadUrls, principal }: ProjectContext,
   fleetId: string,
-  { ttlSeconds, principal }: { ttlSeconds: number; principal: Principal },
+  ttlSeconds: number,
 ): Promise<FleetDownloads> {
   const { sites } = await fleets.get(fleetId)
   const checksums = await fleets.checksums(fleetId)
@@ -47,7 +46,7 @@ export async function listDownloads(
  * @throws ProblemError `checksums-pending`, `state-conflict` while there are ISOs to come
  */
 export async function toSha256sum(
-  { fleets, checksumQueue }: GatewayContext,
+  { fleets, checksumQueue }: ProjectContext,
   fleetId: string,
   { items, checksumsMissing }: FleetDownloads,
 ): Promise<string> {

@@ -5,13 +5,13 @@ import { readFleet } from '@edgesmith/fleets/fleet-record'
 import { readUserData } from '@edgesmith/fleets/pack'
 import { NoSuchObject } from '@edgesmith/store/object-store'
 import { commitUpload, stageUpload } from '@edgesmith/uploads/uploads'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 
 /**
  * Makes the user-data of a fleet's build an upload, where a worker that runs it again looks for it.
  * @throws ProblemError `state-conflict` when the fleet's user-data is no longer stored
  */
-export async function provideUserData({ store, config }: GatewayContext, build: Build): Promise<void> {
+export async function provideUserData({ store, config }: ProjectContext, build: Build): Promise<void> {
   const fleet = build.fleet === undefined ? undefined : await readFleet(store, build.fleet.id)
   if (fleet === undefined) return
   const userData = await readUserData(store, fleet, build.id).catch((error: unknown) => {

@@ -2,13 +2,14 @@ import type { Reservation } from '@edgesmith/builds/idempotency'
 import { hasErrors } from '@edgesmith/contract/diagnostic'
 import type { Fleet } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
+import { projectOf } from '@edgesmith/contract/project'
 import { createBuilds } from '@edgesmith/fleets/create-builds'
 import { fleetObject, writeFleet, type FleetRecord } from '@edgesmith/fleets/fleet-record'
 import { writePack } from '@edgesmith/fleets/pack'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf } from '@edgesmith/fleets/sites-table'
 import { v7 as uuidV7 } from 'uuid'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import { diagnoseFleet, diagnosticLimit, type FleetDiagnosis } from './fleet-diagnosis.ts'
 import type { FleetRequest } from './fleet-intake.ts'
 import { onceForKey } from './once-for-key.ts'
@@ -20,12 +21,13 @@ import { onceForKey } from './once-for-key.ts'
  * `idempotency-key-in-use`
  */
 export async function submitFleet(
-  context: GatewayContext,
+  context: ProjectContext,
   request: FleetRequest,
   idempotencyKey: string | undefined,
 ): Promise<{ fleet: Fleet; replayed: boolean }> {
   const { spec, submission, template, table } = request
   const { made, replayed } = await onceForKey(context.redis, {
+    project: context.principal,
     scope: 'fleets',
     key: idempotencyKey,
     says: [spec, submission.spec, template, table.rows.map(({ site }) => site)],
@@ -36,7 +38,7 @@ export async function submitFleet(
 }
 
 async function createFleet(
-  context: GatewayContext,
+  context: ProjectContext,
   request: FleetRequest,
   id: string,
   reservation: Reservation | undefined,
@@ -52,9 +54,9 @@ async function createFleet(
     for (const key of Object.values(fleetObject)) await store.remove(key(id))
     throw error
   }
-  const { name, createdAt, sites } = record
+  const { tenant, project, name, createdAt, sites } = record
   await fleets.create(
-    { id, ...(name === undefined ? {} : { name }), createdAt, sites: sites.length },
+    { id, tenant, project, ...(name === undefined ? {} : { name }), createdAt, sites: sites.length },
     reservation,
   )
   await createBuilds(context.repository, record)
@@ -65,7 +67,7 @@ async function createFleet(
 
 /** @throws ProblemError `invalid-input` */
 function toRecord(
-  { config }: GatewayContext,
+  { config, principal }: ProjectContext,
   { spec: { name }, submission }: FleetRequest,
   { diagnostics, base, sites, unseen }: FleetDiagnosis,
   id: string,
@@ -74,6 +76,7 @@ function toRecord(
   if (hasErrors(diagnostics) || canvos === undefined) throw invalidFleet(diagnostics, unseen)
   return {
     id,
+    ...projectOf(principal),
     ...(name === undefined ? {} : { name }),
     createdAt: new Date().toISOString(),
     build: {

@@ -8,7 +8,7 @@ import { isoOf } from '@edgesmith/fleets/iso-of'
 import { openManifest } from '@edgesmith/manifest/open-manifest'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
 import { pack } from 'tar-stream'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 
 const blockSize = 512
 
@@ -17,7 +17,7 @@ const blockSize = 512
  * @throws ProblemError `site-not-found`; `state-conflict` for a site without an ISO, and while ISOs are to come
  */
 export async function chooseIsos(
-  { fleets }: GatewayContext,
+  { fleets }: ProjectContext,
   fleetId: string,
   sites: readonly string[],
 ): Promise<Artifact[]> {

@@ -2,11 +2,14 @@ import { createHash } from 'node:crypto'
 import { canonicalJson } from '@edgesmith/bases/canonical-json'
 import { releaseKey, reserveKey, type Reservation } from '@edgesmith/builds/idempotency'
 import { ProblemError } from '@edgesmith/contract/problem'
+import type { ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
 import { v7 as uuidV7 } from 'uuid'
 
 /** A request that may be repeated with the same `Idempotency-Key`, and what it makes once. */
 export type KeyedRequest<Made> = {
+  /** Whose key it is. */
+  readonly project: ProjectRef
   readonly scope: 'builds' | 'fleets'
   /** The `Idempotency-Key`; without one the request makes something anew each time. */
   readonly key: string | undefined
@@ -25,12 +28,12 @@ export type KeyedRequest<Made> = {
  */
 export async function onceForKey<Made>(
   redis: Redis,
-  { scope, key, says, make, find }: KeyedRequest<Made>,
+  { project, scope, key, says, make, find }: KeyedRequest<Made>,
 ): Promise<{ made: Made; replayed: boolean }> {
   const id = uuidV7()
   if (key === undefined) return { made: await make(id, undefined), replayed: false }
   const fingerprint = createHash('sha256').update(canonicalJson(says)).digest('hex')
-  const reserved = await reserveKey(redis, { scope, key, fingerprint, buildId: id })
+  const reserved = await reserveKey(redis, { project, scope, key, fingerprint, buildId: id })
   switch (reserved.outcome) {
     case 'replay':
       return { made: await find(reserved.buildId), replayed: true }

@@ -10,12 +10,11 @@ import { openIdentity } from '@edgesmith/identity/identity'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
-import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { createGatewayApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
 import { DownloadUrlClient } from './fleet-download-urls.ts'
 import { keepRemovingExpired } from './resumable/expiry.ts'
-import { RedisLocker } from './resumable/redis-locker.ts'
 import { ValidationClient } from './validation-client.ts'
 
 /** Starts the gateway; `overrides` swap parts for ones that the caller opened and closes. */
@@ -28,13 +27,16 @@ export async function startGateway(
     logger.error({ err: error }, 'Redis connection failed.')
   }
   await using resources = new AsyncDisposableStack()
-  const store = overrides.store ?? (await openStore(config.objectStore))
+  const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
   const redis = resources.adopt(
     openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
     closeRedis,
   )
   warnOfVolatileRedis(redis, logger).catch(onError)
-  const identity = await openIdentity({ store, redis, settings: config.identity, fetch }, config.host)
+  const identity = await openIdentity(
+    { store: stores.whole, redis, settings: config.identity, fetch },
+    config.host,
+  )
   const notifications = resources.use(new Notifications(redis, onError))
   const queue = resources.use(new BuildQueue(redis, onError))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))
@@ -43,10 +45,10 @@ export async function startGateway(
     {
       config,
       identity,
-      store,
+      stores,
       redis,
       repository: new BuildRepository(redis),
-      events: new BuildEvents({ redis, notifications, store }),
+      events: new BuildEvents({ redis, notifications, stores }),
       queue,
       validation: new ValidationClient(config.validationUrl, config.serviceTokens[0]),
       fleets: new FleetRepository(redis),
@@ -60,9 +62,9 @@ export async function startGateway(
   resources.use(
     keepRemovingExpired(
       {
-        store,
-        uploads: new ResumableUploads(store, config.uploadLimits),
-        locker: new RedisLocker(redis, { patienceMs: 0 }),
+        stores,
+        redis,
+        limits: config.uploadLimits,
         ttlMs: config.resumableUploadTtlMs,
       },
       (error) => {

@@ -5,22 +5,28 @@ import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { hasErrors } from '@edgesmith/contract/diagnostic'
 import { ProblemError } from '@edgesmith/contract/problem'
+import { projectOf } from '@edgesmith/contract/project'
 import type { ValidationResult } from '@edgesmith/contract/validation'
 import { answerAtOnce, findReadyBase } from './answer-at-once.ts'
-import type { GatewayContext } from './context.ts'
+import type { ProjectContext } from './context.ts'
 import { onceForKey } from './once-for-key.ts'
 import type { Submission } from './submission.ts'
 
 /** Diagnoses a submission: what its uploads and the validation service say. */
-export async function diagnose(context: GatewayContext, submission: Submission): Promise<ValidationResult> {
+export async function diagnose(context: ProjectContext, submission: Submission): Promise<ValidationResult> {
   return (await judge(context, submission)).result
 }
 
-async function judge({ validation }: GatewayContext, submission: Submission) {
+async function judge({ validation, principal }: ProjectContext, submission: Submission) {
   const { inputs, diagnostics } = await submission.resolveInputs()
   const userData = submission.userData?.toString('base64')
   const { spec } = submission
-  const result = await validation.validate({ spec, inputs, ...(userData === undefined ? {} : { userData }) })
+  const result = await validation.validate({
+    project: projectOf(principal),
+    spec,
+    inputs,
+    ...(userData === undefined ? {} : { userData }),
+  })
   const all = [...diagnostics, ...result.diagnostics]
   return { inputs, result: { ...result, diagnostics: all, valid: !hasErrors(all) } }
 }
@@ -32,11 +38,12 @@ async function judge({ validation }: GatewayContext, submission: Submission) {
  * @throws ProblemError `invalid-input` with every diagnostic, `idempotency-key-reused`, `idempotency-key-in-use`.
  */
 export async function submitBuild(
-  context: GatewayContext,
+  context: ProjectContext,
   submission: Submission,
   idempotencyKey: string | undefined,
 ): Promise<{ build: Build; replayed: boolean }> {
   const { made, replayed } = await onceForKey(context.redis, {
+    project: context.principal,
     scope: 'builds',
     key: idempotencyKey,
     says: submission.spec,
@@ -47,7 +54,7 @@ export async function submitBuild(
 }
 
 async function makeBuild(
-  context: GatewayContext,
+  context: ProjectContext,
   submission: Submission,
   id: string,
   reservation: Reservation | undefined,
@@ -68,6 +75,7 @@ async function makeBuild(
   const build = createBuild(
     {
       id,
+      ...projectOf(context.principal),
       target,
       canvos,
       spec: { ...spec, timeoutSeconds: spec.timeoutSeconds ?? context.config.buildTimeoutSeconds },

@@ -12,6 +12,8 @@ import { finishBuild } from '@edgesmith/builds/build-state'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import { makeManifest, type Manifest } from '@edgesmith/manifest/manifest'
 import { operatorKey } from '../../../test/support/as-operator.ts'
+import { projectPrefix } from '@edgesmith/store/project-stores'
+import { ownProject } from '../../../test/support/projects.ts'
 import { openTar, tarSize } from '../src/fleet-tar.ts'
 import { FleetBuilder } from './fleet-builder.ts'
 import { FleetClient, sitesOf, until } from './fleet-client.ts'
@@ -38,7 +40,8 @@ describe('the tar of a fleet', () => {
     await harness[Symbol.asyncDispose]()
   })
 
-  const objectFile = (key: string) => join(harness.environment['OBJECT_DIRECTORY'] ?? '', key)
+  const objectFile = (key: string) =>
+    join(harness.environment['OBJECT_DIRECTORY'] ?? '', projectPrefix(ownProject), key)
 
   /** A fleet whose sites have these images. */
   async function fleetOf(...manifests: Manifest[]): Promise<{ id: string; isos: Artifact[] }> {
@@ -51,7 +54,7 @@ describe('the tar of a fleet', () => {
       const iso = await recordImage(harness.store, { buildId, name: `${site}.iso`, manifest })
       isos.push(iso)
       const { run } = await repository.claim(buildId, 1, new Date())
-      const parts = { store: harness.store, redis, repository, events }
+      const parts = { stores: harness.stores, redis, repository, events }
       const finish = (build: Parameters<typeof finishBuild>[0]) =>
         finishBuild(build, { state: 'succeeded', artifacts: [iso] }, new Date())
       await concludeBuild(parts, buildId, finish, new Date(), { run })

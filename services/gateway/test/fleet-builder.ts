@@ -21,8 +21,10 @@ import { objectManifest } from '@edgesmith/manifest/manifest'
 import { findSlot } from '@edgesmith/stamp/find-slot'
 import { placeholderUserData } from '@edgesmith/stamp/placeholder'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
 import { v7 as uuidV7 } from 'uuid'
+import { ownProject } from '../../../test/support/projects.ts'
 import { path, Workshop } from '../../../test/support/image-workshop.ts'
 import { fastifyLogger, silentLogger } from './silent-logger.ts'
 import type { Harness } from './harness.ts'
@@ -37,38 +39,40 @@ export class FleetBuilder implements AsyncDisposable {
   readonly repository: BuildRepository
   readonly fleets: FleetRepository
   readonly events: BuildEvents
+  readonly #stores: ProjectStores
   readonly #store: ObjectStore
   readonly #notifications: Notifications
   readonly #digests: ImageDigests
   readonly #stack: AsyncDisposableStack
 
-  private constructor(store: ObjectStore, redis: Redis, stack: AsyncDisposableStack) {
-    this.#store = store
+  private constructor(stores: ProjectStores, redis: Redis, stack: AsyncDisposableStack) {
+    this.#stores = stores
+    this.#store = stores.of(ownProject)
     this.#stack = stack
     this.redis = redis
     this.repository = new BuildRepository(redis)
     this.fleets = new FleetRepository(redis)
     this.#notifications = stack.use(new Notifications(redis, raise))
-    this.events = new BuildEvents({ redis, notifications: this.#notifications, store })
+    this.events = new BuildEvents({ redis, notifications: this.#notifications, stores })
     this.#digests = stack.use(
       new ImageDigests({ redis, insecureRegistries: [], allowed: [], ttlSeconds: 60 }),
     )
   }
 
-  static async open({ store, redisUrl }: Pick<Harness, 'store' | 'redisUrl'>): Promise<FleetBuilder> {
+  static async open({ stores, redisUrl }: Pick<Harness, 'stores' | 'redisUrl'>): Promise<FleetBuilder> {
     await using stack = new AsyncDisposableStack()
     const redis = stack.adopt(
       openRedis(redisUrl, { patience: 'endless', name: 'builder', onError: raise }),
       closeRedis,
     )
-    return new FleetBuilder(store, redis, stack.move())
+    return new FleetBuilder(stores, redis, stack.move())
   }
 
   /** Begins to work on fleets. */
   start({ lockSeconds = 5, mayFail = false } = {}): AsyncDisposable {
     const { redis, repository, events } = this
     return startFleetWorkers({
-      ...{ redis, repository, events, store: this.#store, digests: this.#digests, maker },
+      ...{ redis, repository, events, stores: this.#stores, digests: this.#digests, maker },
       logger: mayFail ? silentLogger : fastifyLogger,
       config: { lockSeconds },
     })
@@ -84,7 +88,7 @@ export class FleetBuilder implements AsyncDisposable {
     const daemon = openDaemon({ docker, config, limits, logger: fastifyLogger })
     const { repository: canvos, mirrorDirectory: directory } = config.canvos
     const context = {
-      ...{ config, redis, repository, events, store: this.#store, notifications: this.#notifications },
+      ...{ config, redis, repository, events, stores: this.#stores, notifications: this.#notifications },
       ...{ docker, daemon, digests: this.#digests, maker },
       logger: mayWarn ? silentLogger : fastifyLogger,
       mirror: openMirror({ repository: canvos, directory }),

@@ -246,7 +246,7 @@ describe('fleets whose sites have files of their own', () => {
       const { run: claimed } = await builder.repository.claim(buildId, 1, new Date())
       const outcome = await work()
       const { redis, repository, events } = builder
-      const parts = { store: harness.store, redis, repository, events }
+      const parts = { stores: harness.stores, redis, repository, events }
       const at = new Date()
       await concludeBuild(parts, buildId, (build) => finishBuild(build, outcome, at), at, { run: claimed })
     }

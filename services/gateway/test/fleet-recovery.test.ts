@@ -14,6 +14,7 @@ import { fleetObject } from '@edgesmith/fleets/fleet-record'
 import { runRetention } from '@edgesmith/retention/run-retention'
 import { Queue } from 'bullmq'
 import { fetch } from '../../../test/support/as-operator.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { FleetBuilder } from './fleet-builder.ts'
 import { fleetBuild, FleetClient, fleetTemplate, sitesOf, until } from './fleet-client.ts'
 import { spawnGateway } from './gateway-process.ts'
@@ -125,13 +126,13 @@ describe('a fleet whose', () => {
 
       const { redis, repository } = builder
       const parts = {
-        store: harness.store,
+        stores: harness.stores,
         redis,
         repository,
         settings: { uploadUnusedMs: dayMs, baseUnusedMs: dayMs },
       }
       const sweep = (now: Date) =>
-        runRetention(parts, { dryRun: false, signal: new AbortController().signal, now })
+        runRetention(parts, { project: ownProject, dryRun: false, signal: new AbortController().signal, now })
       assert.deepEqual((await sweep(new Date())).fleets.items, [])
       assert.deepEqual(await records(), [fleetObject.record(id), fleetObject.pack(id)])
       const { fleets: removed, uploads } = await sweep(new Date(Date.now() + 2 * dayMs))

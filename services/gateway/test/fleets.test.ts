@@ -308,7 +308,7 @@ describe('fleets', () => {
     assert.equal((await get(fleet.id)).state, 'running')
     await builder.recordBaseOf(fleet.id, leader.buildId)
     const parts = {
-      store: harness.store,
+      stores: harness.stores,
       redis: builder.redis,
       repository: builder.repository,
       events: builder.events,
@@ -348,7 +348,7 @@ describe('fleets', () => {
     await builder.repository.claim(leader.buildId, 1, new Date())
     const failure = describeFailure('target-failed', '+base-image failed.')
     const parts = {
-      store: harness.store,
+      stores: harness.stores,
       redis: builder.redis,
       repository: builder.repository,
       events: builder.events,
@@ -389,7 +389,7 @@ describe('fleets', () => {
     for (const { buildId } of sites.slice(3)) {
       await concludeBuild(
         {
-          store: harness.store,
+          stores: harness.stores,
           redis: builder.redis,
           repository: builder.repository,
           events: builder.events,

@@ -10,6 +10,7 @@ import { openStore } from '@edgesmith/store/open-store'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { startMinio } from '../../../deploy/minio/server.ts'
 import { operatorKey } from '../../../test/support/as-operator.ts'
+import { ownStore } from '../../../test/support/projects.ts'
 
 /** A gateway in a process of its own. */
 export type GatewayProcess = AsyncDisposable & {
@@ -21,6 +22,8 @@ export type GatewayProcess = AsyncDisposable & {
 
 /** What gateways work on: a Redis and an object store, which outlive them. */
 export type Ground = AsyncDisposable & {
+  readonly whole: ObjectStore
+  /** The part of the project that requests act in unless they say another. */
   readonly store: ObjectStore
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
@@ -57,10 +60,10 @@ export async function startGround(kind: ObjectStoreConfig['kind']): Promise<Grou
       MINIO_SECRET_KEY: secretKey,
     }
   }
-  const store = await openStore(objectStore)
+  const whole = await openStore(objectStore)
   const opened = resources.move()
   return {
-    ...{ store, redisUrl: redis.url, objectStore },
+    ...{ whole, store: ownStore(whole), redisUrl: redis.url, objectStore },
     startGateway: (env = {}) =>
       spawnGateway({ GATEWAY_PORT: '0', REDIS_URL: redis.url, ...storeEnv, ...env }),
     [Symbol.asyncDispose]: () => opened.disposeAsync(),

@@ -7,8 +7,10 @@ import { startArtifact } from '@edgesmith/artifact-service/service'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { projectPrefix, ProjectStores } from '@edgesmith/store/project-stores'
 import { startValidation } from '@edgesmith/validation-service/service'
 import { operatorKey } from '../../../test/support/as-operator.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { startGateway } from '../src/service.ts'
 
 const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', import.meta.url).pathname
@@ -16,11 +18,13 @@ const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', imp
 /** The gateway with everything behind it but a builder: builds stay queued. */
 export type Harness = AsyncDisposable & {
   readonly url: string
+  readonly stores: ProjectStores
+  /** The part of the project that requests act in unless they say another. */
   readonly store: ObjectStore
   readonly redisUrl: string
   /** Environment variables of another service that works on the same. */
   readonly environment: Readonly<Record<string, string>>
-  /** Keys of everything in the object store but tenants and API keys. */
+  /** Keys of everything in the object store but tenants and API keys, those of the project in its part of it. */
   readonly keys: () => Promise<string[]>
   /** Files the object store is still receiving. */
   readonly incoming: () => Promise<string[]>
@@ -39,7 +43,7 @@ export async function startHarness({
   await promisify(execFile)(makeRepository, [repository])
 
   const objects = path.join(directory, 'objects')
-  const store = await openDirectoryStore(objects)
+  const stores = new ProjectStores(await openDirectoryStore(objects))
   const redis = resources.use(
     await startRedisServer({
       dataDirectory: path.join(directory, 'redis'),
@@ -89,7 +93,8 @@ export async function startHarness({
   const opened = resources.move()
   return {
     url: gateway.url,
-    store,
+    stores,
+    store: stores.of(ownProject),
     redisUrl: redis.url,
     environment: {
       REDIS_URL: redis.url,
@@ -104,7 +109,9 @@ export async function startHarness({
     },
     keys: async () => {
       const keys: string[] = []
-      for await (const { key } of store.list('')) if (!key.startsWith('identity/')) keys.push(key)
+      for await (const { key } of stores.whole.list('')) {
+        if (!key.startsWith('identity/')) keys.push(key.replace(projectPrefix(ownProject), ''))
+      }
       return keys
     },
     incoming: () => readdir(path.join(objects, '.incoming')),

@@ -5,10 +5,11 @@ import { zstdCompressSync } from 'node:zlib'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { ResumableUpload } from '@edgesmith/contract/upload'
 import { openRedis, closeRedis } from '@edgesmith/builds/redis-connection'
-import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import { Upload } from 'tus-js-client'
 import { asOperator, fetch } from '../../../test/support/as-operator.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { removeExpired } from '../src/resumable/expiry.ts'
 import { RedisLocker } from '../src/resumable/redis-locker.ts'
 import { keysOf, startGround, type GatewayProcess, type Ground } from './gateway-process.ts'
@@ -35,7 +36,7 @@ describe('resumable uploads', () => {
     await ground[Symbol.asyncDispose]()
   })
   afterEach(async () => {
-    for (const key of await keysOf(ground.store)) await ground.store.remove(key)
+    for (const key of await keysOf(ground.whole)) await ground.whole.remove(key)
   })
 
   const tell = async (url: string) => (await (await fetch(url)).json()) as ResumableUpload
@@ -111,12 +112,12 @@ describe('resumable uploads', () => {
   it('keeps one object of content that is there already', async () => {
     const sent = await fetch(`${gateway.url}/v1/uploads`, { method: 'POST', body: content })
     assert.equal(sent.status, 201)
-    const keys = await keysOf(ground.store)
+    const keys = await keysOf(ground.whole)
     const url = await beginUpload(gateway.url, content.length)
     await append(url, 0, content)
     assert.deepEqual((await tell(url)).upload, await sent.json())
     assert.equal((await tusRequest('DELETE', url)).status, 204)
-    assert.deepEqual(await keysOf(ground.store), keys)
+    assert.deepEqual(await keysOf(ground.whole), keys)
   })
 
   it('keeps what came before a cut, where the next gateway finds it', async () => {
@@ -145,7 +146,7 @@ describe('resumable uploads', () => {
     const url = await beginUpload(gateway.url, 30 * MiB)
     await append(url, 0, randomBytes(9 * MiB))
     assert.equal((await tusRequest('DELETE', url)).status, 204)
-    assert.deepEqual(await keysOf(ground.store), [])
+    assert.deepEqual(await keysOf(ground.whole), [])
     assert.equal((await tusRequest('HEAD', url)).status, 404)
   })
 
@@ -156,7 +157,7 @@ describe('resumable uploads', () => {
     const answer = await append(url, 5 * MiB, broken.subarray(5 * MiB))
     assertProblem(answer, 422, 'corrupt-file')
     assert.equal((JSON.parse(answer.body) as Problem).errors?.[0]?.code, 'zstd.truncated')
-    assert.deepEqual(await keysOf(ground.store), [])
+    assert.deepEqual(await keysOf(ground.whole), [])
   })
 
   it('removes a file that is not what its digest says', async () => {
@@ -164,7 +165,7 @@ describe('resumable uploads', () => {
       'repr-digest': `sha-512=:${base64(digest(Buffer.from('other'), 'sha512'))}:`,
     })
     assertProblem(await append(url, 0, content), 422, 'digest-mismatch')
-    assert.deepEqual(await keysOf(ground.store), [])
+    assert.deepEqual(await keysOf(ground.whole), [])
     const sound = await beginUpload(gateway.url, content.length, {
       'repr-digest': `sha-512=:${base64(digest(content, 'sha512'))}:`,
     })
@@ -195,9 +196,9 @@ describe('resumable uploads', () => {
       openRedis(ground.redisUrl, { patience: 'brief', name: 'test', onError: () => undefined }),
       closeRedis,
     )
-    const locker = new RedisLocker(connection, { patienceMs: 0 })
-    const { store } = ground
-    const common = { store, uploads: new ResumableUploads(store, { limitBytes: 1000 }), locker }
+    const locker = new RedisLocker(connection, ownProject, { patienceMs: 0 })
+    const { whole } = ground
+    const common = { stores: new ProjectStores(whole), redis: connection, limits: { limitBytes: 1000 } }
     assert.equal(await removeExpired({ ...common, ttlMs: 60_000 }), 0)
     // One that a request works on is left for the next time.
     const lock = locker.newLock(new URL(url).pathname.split('/').at(-1) ?? '')
@@ -205,7 +206,7 @@ describe('resumable uploads', () => {
     assert.equal(await removeExpired({ ...common, ttlMs: -1 }), 0)
     await lock.unlock()
     assert.equal(await removeExpired({ ...common, ttlMs: -1 }), 1)
-    assert.deepEqual(await keysOf(store), [])
+    assert.deepEqual(await keysOf(whole), [])
 
     const short = await beginUpload(gateway.url, 100)
     await using brief = await ground.startGateway({ RESUMABLE_UPLOAD_TTL_SECONDS: '1' })
@@ -213,7 +214,7 @@ describe('resumable uploads', () => {
     while ((await tusRequest('HEAD', there)).status === 200);
     assert.ok([404, 410].includes((await tusRequest('HEAD', there)).status))
     await using _restarted = await ground.startGateway({ RESUMABLE_UPLOAD_TTL_SECONDS: '1' })
-    while ((await keysOf(store)).length > 0);
+    while ((await keysOf(whole)).length > 0);
   })
 
   const create = (headers: Record<string, string | number>) => (url: string) =>
@@ -264,7 +265,7 @@ describe('resumable uploads', () => {
   for (const [name, send, status, code] of refused) {
     it(`refuses ${name}: ${status} ${code}`, async () => {
       assertProblem(await send(gateway.url), status, code)
-      assert.deepEqual(await keysOf(ground.store), [])
+      assert.deepEqual(await keysOf(ground.whole), [])
     })
   }
 

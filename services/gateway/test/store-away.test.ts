@@ -4,6 +4,7 @@ import { archiveKey } from '@edgesmith/builds/build-archive'
 import { isEnd } from '@edgesmith/builds/build-state'
 import type { Build } from '@edgesmith/contract/build'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { FleetBuilder } from './fleet-builder.ts'
 import { fleetBuild, FleetClient, until, userDataOf } from './fleet-client.ts'
 import { startHarness, type Harness } from './harness.ts'
@@ -23,7 +24,7 @@ describe('a build while the object store is away', { timeout: 60_000 }, () => {
   /** A store that cannot be reached, the first times that it is asked for such a key. */
   function away(operation: 'put' | 'get', isAway: (key: string) => boolean) {
     let refused = 0
-    const store = new Proxy(harness.store, {
+    const store = new Proxy(harness.stores.whole, {
       get(target, property) {
         const found: unknown = Reflect.get(target, property)
         if (typeof found !== 'function') return found
@@ -45,7 +46,8 @@ describe('a build while the object store is away', { timeout: 60_000 }, () => {
   }
 
   async function run({ id }: Build, store: ObjectStore): Promise<Build> {
-    await using builder = await FleetBuilder.open({ store, redisUrl: harness.redisUrl })
+    const stores = new ProjectStores(store)
+    await using builder = await FleetBuilder.open({ stores, redisUrl: harness.redisUrl })
     await using _worker = builder.startBuilds(
       { ...harness.environment, BUILDER_LOST_LIMIT: '0' },
       { mayWarn: true },
@@ -58,7 +60,7 @@ describe('a build while the object store is away', { timeout: 60_000 }, () => {
 
   it('is concluded once the store is back, as what it was to be', async () => {
     const build = await submit()
-    const { store, refused } = away('put', (key) => key === archiveKey.record(build.id))
+    const { store, refused } = away('put', (key) => key.endsWith(archiveKey.record(build.id)))
     const { failure, state } = await run(build, store)
     assert.equal(refused(), refusals)
     // There is no Docker: that is the build's end, and not that the store was away.
@@ -68,7 +70,7 @@ describe('a build while the object store is away', { timeout: 60_000 }, () => {
   it('waits when its inputs cannot be read', async () => {
     const upload = await client.upload(Buffer.from(userDataOf('store', 'token')), 'user-data')
     const build = await submit({ inputs: { userData: { upload } } })
-    const { store, refused } = away('get', (key) => key.startsWith('uploads/'))
+    const { store, refused } = away('get', (key) => key.includes('/uploads/'))
     const { failure } = await run(build, store)
     assert.equal(refused(), refusals)
     assert.equal(failure?.type, 'urn:edgesmith:problem:engine-unavailable')

@@ -14,7 +14,7 @@ export function createValidationApp(context: ValidationContext, logger: FastifyB
   const app = createApp({
     logger,
     bodyLimit,
-    dependencies: [{ name: 'object-store', check: () => context.store.check() }],
+    dependencies: [{ name: 'object-store', check: () => context.stores.whole.check() }],
   })
   void app.register((scope, _options, done) => {
     scope.addHook('onRequest', requireBearerToken(context.config.serviceTokens))

@@ -1,11 +1,11 @@
 import type { Mirror } from '@edgesmith/canvos/mirror'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { ValidationConfig } from './config.ts'
 
 /** What the validation service's routes work with. */
 export type ValidationContext = {
   readonly config: ValidationConfig
-  readonly store: ObjectStore
+  readonly stores: ProjectStores
   readonly canvos: Mirror
   /** Text of the `.arg` file whose arguments every build gets unless its own set them. */
   readonly defaultArgFile: string | undefined

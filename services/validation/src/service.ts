@@ -5,6 +5,7 @@ import { ConfigurationError } from '@edgesmith/service/environment'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { createValidationApp } from './app.ts'
 import type { ValidationConfig } from './config.ts'
 
@@ -24,8 +25,8 @@ export async function startValidation(
     directory: config.canvos.mirrorDirectory,
     signal: stopping.signal,
   })
-  const store = overrides.store ?? (await openStore(config.objectStore))
-  const app = createValidationApp({ config, store, canvos, defaultArgFile }, logger)
+  const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
+  const app = createValidationApp({ config, stores, canvos, defaultArgFile }, logger)
   const url = await listen(app, config)
   return {
     url,

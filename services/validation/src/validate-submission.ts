@@ -13,6 +13,7 @@ import { Redactor } from '@edgesmith/redaction/redactor'
 import { withMembers } from '@edgesmith/inputs/archive-members'
 import { checkInputs } from '@edgesmith/inputs/check-inputs'
 import { readSmallFile } from '@edgesmith/inputs/stored-file'
+import type { ObjectStore } from '@edgesmith/store/object-store'
 import { validateUserData } from '@edgesmith/user-data/validate'
 import type { ValidationContext } from './context.ts'
 
@@ -23,14 +24,15 @@ import type { ValidationContext } from './context.ts'
  */
 export async function validateSubmission(
   context: ValidationContext,
-  { spec, inputs, userData }: ValidationRequest,
+  { project, spec, inputs, userData }: ValidationRequest,
 ): Promise<ValidationResult> {
+  const store = context.stores.of(project)
   const target = spec.target ?? 'iso'
   const { canvos, diagnostics } = await resolveRelease(context, spec)
-  const argFile = await readArgFile(context, inputs)
+  const argFile = await readArgFile(store, inputs)
   diagnostics.push(...argFile.diagnostics)
 
-  const described = await withMembers(context.store, inputs)
+  const described = await withMembers(store, inputs)
   const earthfile = canvos === undefined ? undefined : await readEarthfile(context.canvos, canvos.tag)
   let buildArguments: Record<string, string> = {}
   if (canvos !== undefined && earthfile !== undefined) {
@@ -59,11 +61,11 @@ export async function validateSubmission(
       ...targetFaults(earthfile, canvos, target),
     )
   }
-  const checked = await checkInputs(context.store, described.files, new Date())
+  const checked = await checkInputs(store, described.files, new Date())
   diagnostics.push(
     ...described.diagnostics,
     ...checked.diagnostics,
-    ...(await userDataFaults(context, { inputs, userData }, buildArguments)),
+    ...(await userDataFaults(store, { inputs, userData }, buildArguments)),
   )
   const given = [
     ...argFile.entries.map(({ key, value }) => [key, value] as const),
@@ -129,7 +131,7 @@ async function newestRelease(canvos: Mirror): Promise<ResolvedTag | undefined> {
   return releases.find((release) => !release.prerelease)
 }
 
-async function readArgFile({ store }: ValidationContext, inputs: readonly StoredInput[]) {
+async function readArgFile(store: ObjectStore, inputs: readonly StoredInput[]) {
   const input = inputs.find((candidate) => candidate.role === 'argFile')
   if (input === undefined) return { entries: [], unreadable: [], diagnostics: [] }
   const { bytes, diagnostics } = await readSmallFile(store, input)
@@ -138,7 +140,7 @@ async function readArgFile({ store }: ValidationContext, inputs: readonly Stored
 }
 
 async function userDataFaults(
-  { store }: ValidationContext,
+  store: ObjectStore,
   { inputs, userData }: Pick<ValidationRequest, 'inputs' | 'userData'>,
   buildArguments: Readonly<Record<string, string>>,
 ): Promise<Diagnostic[]> {

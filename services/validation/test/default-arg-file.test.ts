@@ -9,6 +9,7 @@ import type { BuildSpec } from '@edgesmith/contract/build-spec'
 import type { ValidationResult } from '@edgesmith/contract/validation'
 import { ConfigurationError } from '@edgesmith/service/environment'
 import request from 'supertest'
+import { ownProject } from '../../../test/support/projects.ts'
 import { readEnv, toConfig } from '../src/config.ts'
 import { startValidation } from '../src/service.ts'
 
@@ -44,7 +45,9 @@ describe('the default .arg file', () => {
   }
 
   async function validate(url: string, spec: BuildSpec): Promise<ValidationResult> {
-    const response = await request(url).post('/internal/validations').send({ spec, inputs: [] })
+    const response = await request(url)
+      .post('/internal/validations')
+      .send({ project: ownProject, spec, inputs: [] })
     assert.equal(response.status, 200, response.text)
     return response.body as ValidationResult
   }

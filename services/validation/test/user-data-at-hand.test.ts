@@ -8,6 +8,7 @@ import { promisify } from 'node:util'
 import type { ValidationResult } from '@edgesmith/contract/validation'
 import type { RunningService } from '@edgesmith/service/lifecycle'
 import request from 'supertest'
+import { ownProject } from '../../../test/support/projects.ts'
 import { readEnv, toConfig } from '../src/config.ts'
 import { startValidation } from '../src/service.ts'
 
@@ -41,6 +42,7 @@ describe('User-data that comes with the question', () => {
     const response = await request(service.url)
       .post('/internal/validations')
       .send({
+        project: ownProject,
         spec: { arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' } },
         inputs: [
           {

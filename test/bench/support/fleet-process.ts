@@ -6,6 +6,7 @@ import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { createLogger, runUntilSignal } from '@edgesmith/service/lifecycle'
 import { openMinioStore } from '@edgesmith/store/minio-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { maker } from './large-base.ts'
 
 /** What of a builder makes the ISOs of fleets, as a process of its own that needs no Docker. */
@@ -22,6 +23,7 @@ await runUntilSignal(async () => {
     secretKey: variable('MINIO_SECRET_KEY'),
     bucket: 'edgesmith',
   })
+  const stores = new ProjectStores(store)
   const redis = stack.adopt(
     openRedis(variable('REDIS_URL'), { patience: 'endless', name: 'builder', onError }),
     closeRedis,
@@ -30,9 +32,9 @@ await runUntilSignal(async () => {
   const digests = stack.use(new ImageDigests({ redis, insecureRegistries: [], allowed: [], ttlSeconds: 600 }))
   stack.use(
     startFleetWorkers({
-      ...{ redis, store, digests, maker, logger },
+      ...{ redis, stores, digests, maker, logger },
       repository: new BuildRepository(redis),
-      events: new BuildEvents({ redis, notifications, store }),
+      events: new BuildEvents({ redis, notifications, stores }),
       config: { lockSeconds: 30 },
     }),
   )

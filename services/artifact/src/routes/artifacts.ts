@@ -4,11 +4,11 @@ import { ArtifactId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}`. */
-export function artifactRoutes(app: App, { store }: ArtifactContext): void {
+export function artifactRoutes(app: App, context: ArtifactContext): void {
   app.get(
     '/v1/artifacts/:id',
     {
@@ -24,6 +24,9 @@ export function artifactRoutes(app: App, { store }: ArtifactContext): void {
         },
       },
     },
-    async (request) => withKnownDigest(store, await requireArtifact(store, request.params.id)),
+    async (request) => {
+      const { store } = inProject(context, request.principal)
+      return withKnownDigest(store, await requireArtifact(store, request.params.id))
+    },
   )
 }

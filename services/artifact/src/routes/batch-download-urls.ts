@@ -1,5 +1,6 @@
 import { signDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import { DownloadUrlBatchRequest, DownloadUrlBatchResult } from '@edgesmith/contract/fleet'
+import { projectOf } from '@edgesmith/contract/project'
 import type { App } from '@edgesmith/service/app'
 import type { ArtifactContext } from '../context.ts'
 
@@ -18,12 +19,13 @@ export function batchDownloadUrlRoute(app: App, { config, publicUrl }: ArtifactC
       config: { scope: 'artifacts:download' },
       schema: { hide: true, body: DownloadUrlBatchRequest, response: { 200: DownloadUrlBatchResult } },
     },
-    ({ body: { artifacts, ttlSeconds } }) => {
+    ({ principal, body: { artifacts, ttlSeconds } }) => {
+      const project = projectOf(principal)
       const expires = Math.floor(Date.now() / 1000) + ttlSeconds
       const options = { baseUrl: publicUrl(), key: config.signingKeys[0] ?? '' }
       return {
         urls: artifacts.map(({ id, name }) =>
-          signDownloadUrl({ artifactId: id, name, method: 'GET', expires }, options),
+          signDownloadUrl({ project, artifactId: id, name, method: 'GET', expires }, options),
         ),
         expiresAt: new Date(expires * 1000).toISOString(),
       }

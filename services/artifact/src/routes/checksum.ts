@@ -4,11 +4,11 @@ import { ArtifactId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { orNotFound, requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}/checksum`. */
-export function checksumRoute(app: App, { store, images }: ArtifactContext): void {
+export function checksumRoute(app: App, context: ArtifactContext): void {
   app.get(
     '/v1/artifacts/:id/checksum',
     {
@@ -27,6 +27,7 @@ export function checksumRoute(app: App, { store, images }: ArtifactContext): voi
       },
     },
     async (request, reply) => {
+      const { store, images } = inProject(context, request.principal)
       const stored = await requireArtifact(store, request.params.id)
       request.raw.setTimeout(0)
       const sha256 = await orNotFound(sha256Of(store, stored, images))

@@ -3,12 +3,12 @@ import { ImageContents, ImageContentsQuery } from '@edgesmith/contract/verificat
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { leaseFor, requireArtifact } from '../find-artifact.ts'
 import { listContents } from '../image-contents.ts'
 
 /** `GET /v1/artifacts/{id}/contents`. */
-export function contentsRoutes(app: App, { store }: ArtifactContext): void {
+export function contentsRoutes(app: App, context: ArtifactContext): void {
   app.get(
     '/v1/artifacts/:id/contents',
     {
@@ -28,6 +28,7 @@ export function contentsRoutes(app: App, { store }: ArtifactContext): void {
       },
     },
     async (request) => {
+      const { store } = inProject(context, request.principal)
       const { id } = request.params
       request.raw.setTimeout(0)
       await using _lease = await leaseFor(request, store, id)

@@ -3,18 +3,21 @@ import { parseNetwork } from '@edgesmith/artifacts/grant-network'
 import { signDownloadUrl } from '@edgesmith/artifacts/signed-url'
 import { DownloadUrl, DownloadUrlId, DownloadUrlRequest } from '@edgesmith/contract/artifact'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
+import { projectOf } from '@edgesmith/contract/project'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { requireArtifact } from '../find-artifact.ts'
 
 const Params = Type.Object({ id: ArtifactId })
 const UrlParams = Type.Object({ id: ArtifactId, urlId: DownloadUrlId })
 
 /** `POST /v1/artifacts/{id}/download-url` and `DELETE /v1/artifacts/{id}/download-urls/{urlId}`. */
-export function downloadUrlRoutes(app: App, { config, store, publicUrl }: ArtifactContext): void {
+export function downloadUrlRoutes(app: App, context: ArtifactContext): void {
+  const { config, publicUrl } = context
+
   app.post(
     '/v1/artifacts/:id/download-url',
     {
@@ -41,6 +44,8 @@ export function downloadUrlRoutes(app: App, { config, store, publicUrl }: Artifa
       },
     },
     async (request, reply) => {
+      const project = projectOf(request.principal)
+      const { store } = inProject(context, project)
       const { ttlSeconds, method, maxDownloads: limit, clientAddress } = request.body
       const client = clientAddress === undefined ? undefined : requireNetwork(clientAddress)
       const expires = Math.floor(Date.now() / 1000) + ttlSeconds
@@ -58,7 +63,7 @@ export function downloadUrlRoutes(app: App, { config, store, publicUrl }: Artifa
       const id = granted.value
       const [key = ''] = config.signingKeys
       const url = signDownloadUrl(
-        { artifactId: artifact.id, name: artifact.name, method, expires, grant: id, limit, client },
+        { project, artifactId: artifact.id, name: artifact.name, method, expires, grant: id, limit, client },
         { baseUrl: publicUrl(), key },
       )
       return reply.code(201).send({ id, url, expiresAt: expiresAt.toISOString() })
@@ -83,6 +88,7 @@ export function downloadUrlRoutes(app: App, { config, store, publicUrl }: Artifa
       },
     },
     async (request, reply) => {
+      const { store } = inProject(context, request.principal)
       const { id, urlId } = request.params
       const { artifact } = await requireArtifact(store, id)
       if (!(await revokeGrant(store, artifact.id, urlId))) {

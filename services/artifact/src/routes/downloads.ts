@@ -17,7 +17,7 @@ import {
   type DownloadRequest,
 } from '../authorize-download.ts'
 import { requestedRanges, type ByteRange } from '../byte-range.ts'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext, type ProjectContext } from '../context.ts'
 import { leaseFor, orNotFound } from '../find-artifact.ts'
 import { contentRange, multipartRanges } from '../multipart-ranges.ts'
 import { isNotModified, isRangeCurrent } from '../preconditions.ts'
@@ -54,7 +54,6 @@ const problems = problemResponses(
 
 /** `GET` and `HEAD /v1/downloads/{id}/{name}`: the signed URLs. */
 export function downloadRoutes(app: App, context: ArtifactContext): void {
-  const { store, images } = context
   const common = {
     tags: ['artifacts'],
     security: [{ signedUrl: [] }],
@@ -115,6 +114,8 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
   ): Promise<FastifyReply | undefined> {
     const { headers, method } = request
     const grant = checkSignedUrl(request, context)
+    const project = inProject(context, grant.project)
+    const { store, images } = project
     // Before the record is read, which is removed first.
     await using _lease = method === 'GET' ? await leaseFor(request, store, grant.artifactId) : undefined
     const stored = await findGranted(store, grant)
@@ -123,12 +124,12 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     const hasFile = isNotModified(headers, validators)
     const disposition = `attachment; filename="${artifact.name}"`
     if (method === 'GET' && !hasFile && !isRestricted(request) && !isConditional(headers)) {
-      const location = await redirectUrl(context, stored, disposition)
+      const location = await redirectUrl(context, grant.project, stored, disposition)
       if (location !== undefined) {
         return await reply.code(307).headers({ location, 'cache-control': 'no-store' }).send()
       }
     }
-    const sha256 = await digestFor(request, stored)
+    const sha256 = await digestFor(request, project, stored)
     const description = {
       etag: validators.etag,
       'accept-ranges': 'bytes',
@@ -149,7 +150,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
       : undefined
     await claimDownload(request, store)
     // What is refused up to here has none of the file's headers.
-    const { pieces, ...part } = await bodyOf(request, { stored, ranges })
+    const { pieces, ...part } = await bodyOf(request, project, { stored, ranges })
     await using body = await orNotFound(readyBody(new PieceReader(images, pieces)))
     reply.headers({ ...description, ...part.headers, 'content-length': sizeOf(pieces) }).code(part.status)
     await send(request, reply, body)
@@ -159,10 +160,11 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
   /** What the body is made of, and the status and headers that tell so. */
   async function bodyOf(
     request: FastifyRequest,
+    project: ProjectContext,
     { stored, ranges }: { stored: StoredArtifact; ranges: readonly ByteRange[] | undefined },
   ): Promise<{ status: number; headers: Record<string, string>; pieces: readonly ReadablePiece[] }> {
     const { artifact } = stored
-    const slice = await openSlices(request, stored)
+    const slice = await openSlices(request, project, stored)
     const [range, ...others] = ranges ?? []
     if (ranges === undefined || range === undefined) {
       return { status: 200, headers: {}, pieces: slice({ offset: 0, length: artifact.size }) }
@@ -177,6 +179,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
 
   async function openSlices(
     request: FastifyRequest,
+    { store, images }: ProjectContext,
     { content }: StoredArtifact,
   ): Promise<(range: ByteRange) => readonly ReadablePiece[]> {
     if (content.kind === 'manifest') return (range) => sliceManifest(content.manifest, range)
@@ -199,7 +202,11 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     }
   }
 
-  async function digestFor(request: FastifyRequest, stored: StoredArtifact): Promise<string | undefined> {
+  async function digestFor(
+    request: FastifyRequest,
+    { store, images }: ProjectContext,
+    stored: StoredArtifact,
+  ): Promise<string | undefined> {
     if (!wantsDigest(request.headers['want-repr-digest'])) return knownSha256(store, stored)
     waitLong(request)
     return orNotFound(sha256Of(store, stored, images))

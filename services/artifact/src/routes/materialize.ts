@@ -6,11 +6,11 @@ import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { orNotFound } from '../find-artifact.ts'
 
 /** `POST /v1/artifacts/{id}/materialize`. */
-export function materializeRoute(app: App, { store }: ArtifactContext): void {
+export function materializeRoute(app: App, context: ArtifactContext): void {
   app.post(
     '/v1/artifacts/:id/materialize',
     {
@@ -29,6 +29,7 @@ export function materializeRoute(app: App, { store }: ArtifactContext): void {
       },
     },
     async (request) => {
+      const { store } = inProject(context, request.principal)
       const { id } = request.params
       request.raw.setTimeout(0)
       const stored = await orNotFound(materializeArtifact(store, id))

@@ -9,12 +9,12 @@ import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import { buildOf } from '../build-of.ts'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { orNotFound, requireArtifact } from '../find-artifact.ts'
 
 /** `GET /v1/artifacts/{id}/provenance` and `GET /v1/provenance-keys`. */
 export function provenanceRoutes(app: App, context: ArtifactContext): void {
-  const { store, images, signer } = context
+  const { signer } = context
 
   app.get(
     '/v1/artifacts/:id/provenance',
@@ -34,6 +34,7 @@ export function provenanceRoutes(app: App, context: ArtifactContext): void {
       },
     },
     async (request, reply) => {
+      const { store, images } = inProject(context, request.principal)
       const stored = await requireArtifact(store, request.params.id)
       if (signer === undefined) {
         throw new ProblemError(

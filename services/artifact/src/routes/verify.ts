@@ -4,12 +4,12 @@ import { VerificationReport } from '@edgesmith/contract/verification'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { ArtifactContext } from '../context.ts'
+import { inProject, type ArtifactContext } from '../context.ts'
 import { leaseFor, requireArtifact } from '../find-artifact.ts'
 import { verifyImage } from '../verify-image.ts'
 
 /** `POST /v1/artifacts/{id}/verify`. */
-export function verifyRoutes(app: App, { store }: ArtifactContext): void {
+export function verifyRoutes(app: App, context: ArtifactContext): void {
   app.post(
     '/v1/artifacts/:id/verify',
     {
@@ -31,6 +31,7 @@ export function verifyRoutes(app: App, { store }: ArtifactContext): void {
       },
     },
     async (request) => {
+      const { store } = inProject(context, request.principal)
       const { id } = request.params
       request.raw.setTimeout(0)
       await using _lease = await leaseFor(request, store, id)

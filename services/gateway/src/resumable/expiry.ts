@@ -1,20 +1,38 @@
 import { setInterval } from 'node:timers'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import { listProjects } from '@edgesmith/identity/tenants'
+import type { ProjectStores } from '@edgesmith/store/project-stores'
 import { listRecords } from '@edgesmith/uploads/resumable-record'
-import type { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
-import type { Locker } from '@tus/server'
+import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
+import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 import { ProblemError } from '@edgesmith/contract/problem'
+import type { ProjectRef } from '@edgesmith/contract/project'
+import type { Redis } from 'ioredis'
+import { RedisLocker } from './redis-locker.ts'
 
 export type ExpiryOptions = {
-  readonly store: ObjectStore
-  readonly uploads: ResumableUploads
-  /** Its patience is how long the removal waits for a request that works on an expired upload. */
-  readonly locker: Locker
+  readonly stores: ProjectStores
+  readonly redis: Redis
+  readonly limits: UploadLimits
   readonly ttlMs: number
 }
 
-/** Removes the resumable uploads whose time is over; the answer is how many. */
-export async function removeExpired({ store, uploads, locker, ttlMs }: ExpiryOptions): Promise<number> {
+/** Removes the resumable uploads of all projects whose time is over; the answer is how many. */
+export async function removeExpired(options: ExpiryOptions): Promise<number> {
+  let removed = 0
+  for (const project of await listProjects(options.stores.whole)) {
+    removed += await removeExpiredOf(project, options)
+  }
+  return removed
+}
+
+async function removeExpiredOf(
+  project: ProjectRef,
+  { stores, redis, limits, ttlMs }: ExpiryOptions,
+): Promise<number> {
+  const store = stores.of(project)
+  const uploads = new ResumableUploads(store, limits)
+  // What a request works on is removed the next time.
+  const locker = new RedisLocker(redis, project, { patienceMs: 0 })
   let removed = 0
   for await (const { id, createdAt } of listRecords(store)) {
     if (Date.parse(createdAt) + ttlMs >= Date.now()) continue
@@ -22,7 +40,6 @@ export async function removeExpired({ store, uploads, locker, ttlMs }: ExpiryOpt
     try {
       await lock.lock(AbortSignal.timeout(60_000), () => undefined)
     } catch (error) {
-      // It is removed the next time.
       if (error instanceof ProblemError && error.code === 'upload-locked') continue
       throw error
     }

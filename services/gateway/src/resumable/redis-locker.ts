@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { whileAvailable } from '@edgesmith/builds/redis-connection'
 import { ProblemError } from '@edgesmith/contract/problem'
+import { projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Lock, Locker } from '@tus/server'
 import type { Redis } from 'ioredis'
 
@@ -27,21 +28,27 @@ return 0`
 export const lockPatienceMs = lockMs + 5000
 
 /**
- * Locks of resumable uploads in Redis, so that of several requests to several gateways one at a time
+ * Locks of a project's resumable uploads in Redis, so that of several requests to several gateways one at a time
  * works on an upload. A waiting request asks the holder to stop: it is the client that came back,
  * while the gateway has not noticed yet that the old connection is dead.
  */
 export class RedisLocker implements Locker {
   readonly #redis: Redis
+  readonly #prefix: string
   readonly #patienceMs: number
 
-  constructor(redis: Redis, { patienceMs = lockPatienceMs }: { patienceMs?: number } = {}) {
+  constructor(
+    redis: Redis,
+    project: ProjectRef,
+    { patienceMs = lockPatienceMs }: { patienceMs?: number } = {},
+  ) {
     this.#redis = redis
+    this.#prefix = `edgesmith:project:${projectName(project)}:resumable-upload:`
     this.#patienceMs = patienceMs
   }
 
   newLock(id: string): Lock {
-    return new RedisLock(this.#redis, `edgesmith:resumable-upload:${id}`, this.#patienceMs)
+    return new RedisLock(this.#redis, `${this.#prefix}${id}`, this.#patienceMs)
   }
 }
 

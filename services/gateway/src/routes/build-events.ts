@@ -7,7 +7,7 @@ import { BuildId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 
 const Params = Type.Object({ id: BuildId })
 
@@ -57,7 +57,8 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
         gone.abort()
       })
       const after = request.headers['last-event-id']
-      const sent = await context.events.read(id, {
+      const { events } = inProject(context, request.principal)
+      const sent = await events.read(id, {
         follow: true,
         signal: AbortSignal.any([gone.signal, closing.signal]),
         ...(after === undefined ? {} : { after }),
@@ -113,7 +114,8 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
       reply.raw.once('close', () => {
         gone.abort()
       })
-      const log = await readLog(context, request.params.id, {
+      const { repository, events } = inProject(context, request.principal)
+      const log = await readLog({ repository, events, stores: context.stores }, request.params.id, {
         follow: request.query.follow,
         signal: AbortSignal.any([gone.signal, closing.signal]),
       })

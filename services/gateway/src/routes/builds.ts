@@ -8,7 +8,7 @@ import { retryBuild } from '@edgesmith/builds/build-state'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { requestCancel } from '@edgesmith/builds/cancellation'
 import { deleteBuild } from '@edgesmith/retention/delete-build'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 import { provideUserData } from '../fleet-retry.ts'
 import { readSubmission } from '../intake.ts'
 import { submissionBody, withoutBodyValidation } from '../submission-form.ts'
@@ -22,8 +22,6 @@ const asJson = (schema: object, description: string) => ({
 
 /** The routes of `/v1/builds`, but for events and logs. */
 export function buildRoutes(app: App, context: GatewayContext): void {
-  const { repository } = context
-
   app.post(
     '/v1/builds',
     {
@@ -69,11 +67,10 @@ export function buildRoutes(app: App, context: GatewayContext): void {
     async (request, reply) => {
       // Rather than to receive the files first and refuse them then.
       await pingRedis(context.redis)
-      await using submission = await readSubmission(request, {
-        store: context.store,
-        limits: context.config.uploadLimits,
-      })
-      const { build, replayed } = await submitBuild(context, submission, request.headers['idempotency-key'])
+      const own = inProject(context, request.principal)
+      const { store, config } = own
+      await using submission = await readSubmission(request, { store, limits: config.uploadLimits })
+      const { build, replayed } = await submitBuild(own, submission, request.headers['idempotency-key'])
       reply.code(202).header('location', `/v1/builds/${build.id}`)
       if (replayed) reply.header('idempotent-replayed', 'true')
       return build
@@ -92,7 +89,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         response: { 200: asJson(BuildPage, 'A page of builds.'), ...problemResponses('invalid-parameter') },
       },
     },
-    (request) => repository.list(request.query),
+    (request) => inProject(context, request.principal).repository.list(request.query),
   )
 
   app.get(
@@ -110,7 +107,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         },
       },
     },
-    (request) => repository.get(request.params.id),
+    (request) => inProject(context, request.principal).repository.get(request.params.id),
   )
 
   app.post(
@@ -130,8 +127,10 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         },
       },
     },
-    async (request, reply) =>
-      reply.code(202).send(await requestCancel(context, request.params.id, new Date())),
+    async (request, reply) => {
+      const parts = { ...inProject(context, request.principal), stores: context.stores }
+      return reply.code(202).send(await requestCancel(parts, request.params.id, new Date()))
+    },
   )
 
   app.post(
@@ -155,8 +154,9 @@ export function buildRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
-      await provideUserData(context, retryBuild(await repository.get(request.params.id)))
-      const build = await acceptRetry(context, request.params.id, new Date())
+      const own = inProject(context, request.principal)
+      await provideUserData(own, retryBuild(await own.repository.get(request.params.id)))
+      const build = await acceptRetry(own, request.params.id, new Date())
       return reply.code(202).header('location', `/v1/builds/${build.id}`).send(build)
     },
   )
@@ -177,7 +177,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
-      await deleteBuild(context, request.params.id)
+      await deleteBuild(inProject(context, request.principal), request.params.id)
       return reply.code(204).send(null)
     },
   )
@@ -197,6 +197,9 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         },
       },
     },
-    async (request) => ({ items: (await repository.get(request.params.id)).artifacts }),
+    async (request) => {
+      const { repository } = inProject(context, request.principal)
+      return { items: (await repository.get(request.params.id)).artifacts }
+    },
   )
 }

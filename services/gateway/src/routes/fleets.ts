@@ -17,7 +17,7 @@ import { isoOf } from '@edgesmith/fleets/iso-of'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 import { deleteFleet } from '../fleet-delete.ts'
 import { acceptedFormat, listDownloads, toCsv, toSha256sum } from '../fleet-downloads.ts'
 import { FleetForm } from '../fleet-form.ts'
@@ -40,8 +40,6 @@ export function fleetRoutes(app: App, context: GatewayContext): void {
 }
 
 function addFleets(app: App, context: GatewayContext): void {
-  const { fleets, fleetQueue, store, config } = context
-
   app.post(
     '/v1/fleets',
     {
@@ -94,9 +92,11 @@ function addFleets(app: App, context: GatewayContext): void {
     async (request, reply) => {
       // Rather than to receive the files first and refuse them then.
       await pingRedis(context.redis)
+      const own = inProject(context, request.principal)
+      const { store, config } = own
       const asked = await readFleetRequest(request, { store, limits: config.uploadLimits })
       await using _submission = asked.submission
-      const { fleet, replayed } = await submitFleet(context, asked, request.headers['idempotency-key'])
+      const { fleet, replayed } = await submitFleet(own, asked, request.headers['idempotency-key'])
       reply.code(202).header('location', `/v1/fleets/${fleet.id}`)
       if (replayed) reply.header('idempotent-replayed', 'true')
       return fleet
@@ -115,7 +115,7 @@ function addFleets(app: App, context: GatewayContext): void {
         response: { 200: asJson(FleetPage, 'A page of fleets.'), ...problemResponses('invalid-parameter') },
       },
     },
-    (request) => fleets.list(request.query),
+    (request) => inProject(context, request.principal).fleets.list(request.query),
   )
 
   app.get(
@@ -133,7 +133,7 @@ function addFleets(app: App, context: GatewayContext): void {
         },
       },
     },
-    (request) => fleets.get(request.params.id),
+    (request) => inProject(context, request.principal).fleets.get(request.params.id),
   )
 
   app.post(
@@ -153,6 +153,7 @@ function addFleets(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
+      const { fleets, fleetQueue } = inProject(context, request.principal)
       const fleet = await fleets.cancel(request.params.id)
       await fleetQueue.enqueue(fleet.id)
       return reply.code(202).send(fleet)
@@ -175,13 +176,13 @@ function addFleets(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
-      await deleteFleet(context, request.params.id)
+      await deleteFleet(inProject(context, request.principal), request.params.id)
       return reply.code(204).send(null)
     },
   )
 }
 
-function addSites(app: App, { fleets }: GatewayContext): void {
+function addSites(app: App, context: GatewayContext): void {
   app.get(
     '/v1/fleets/:id/sites',
     {
@@ -198,7 +199,8 @@ function addSites(app: App, { fleets }: GatewayContext): void {
         },
       },
     },
-    async ({ params: { id }, query: { state, limit, cursor } }) => {
+    async ({ principal, params: { id }, query: { state, limit, cursor } }) => {
+      const { fleets } = inProject(context, principal)
       const after = cursor === undefined ? undefined : decodeCursor(cursor)
       await fleets.get(id)
       const builds = await fleets.listBuilds(id, { state, after, limit: limit + 1 })
@@ -251,17 +253,15 @@ function addDownloads(app: App, context: GatewayContext): void {
     async (request, reply) => {
       const { id } = request.params
       const { format = acceptedFormat(request.headers.accept), ttlSeconds } = request.query
-      const downloads = await listDownloads(context, id, {
-        ttlSeconds: ttlSeconds,
-        principal: request.principal,
-      })
+      const own = inProject(context, request.principal)
+      const downloads = await listDownloads(own, id, ttlSeconds)
       switch (format) {
         case 'json':
           return downloads
         case 'csv':
           return reply.type('text/csv; charset=utf-8').send(toCsv(downloads))
         case 'sha256sum':
-          return reply.type('text/plain; charset=utf-8').send(await toSha256sum(context, id, downloads))
+          return reply.type('text/plain; charset=utf-8').send(await toSha256sum(own, id, downloads))
       }
     },
   )
@@ -304,14 +304,15 @@ function addDownloads(app: App, context: GatewayContext): void {
     },
     async (request, reply) => {
       const { id } = request.params
-      const isos = await chooseIsos(context, id, [request.query.site ?? []].flat())
+      const own = inProject(context, request.principal)
+      const isos = await chooseIsos(own, id, [request.query.site ?? []].flat())
       return reply
         .headers({
           'content-type': 'application/x-tar',
           'content-length': tarSize(isos),
           'content-disposition': `attachment; filename="fleet-${id}.tar"`,
         })
-        .send(openTar(context.store, isos))
+        .send(openTar(own.store, isos))
     },
   )
 }

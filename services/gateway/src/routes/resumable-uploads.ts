@@ -5,8 +5,9 @@ import { problemResponses } from '@edgesmith/service/problem-responses'
 import { parseDigestHeader } from '@edgesmith/uploads/content-digest'
 import type { ResumableRecord } from '@edgesmith/uploads/resumable-record'
 import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 import { answerTus, resumablePath } from '../resumable/answer-tus.ts'
 import type { TusContext } from '../resumable/answer-tus.ts'
 import { readChecksums } from '../resumable/checked-body.ts'
@@ -60,21 +61,24 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
     scope.addContentTypeParser(chunkType, (_request, payload, parsed) => {
       parsed(null, payload)
     })
-    const { store, redis, config } = context
-    const tus: TusContext = {
-      uploads: new ResumableUploads(store, config.uploadLimits),
-      locker: new RedisLocker(redis),
+    const { redis, config } = context
+    const tusOf: TusOf = ({ principal }) => ({
+      uploads: new ResumableUploads(inProject(context, principal).store, config.uploadLimits),
+      locker: new RedisLocker(redis, principal),
       ttlMs: config.resumableUploadTtlMs,
       limits: config.uploadLimits,
-    }
-    addCreation(scope, tus)
-    addTransfer(scope, tus)
-    addManagement(scope, tus)
+    })
+    addCreation(scope, tusOf)
+    addTransfer(scope, tusOf)
+    addManagement(scope, tusOf)
     done()
   })
 }
 
-function addCreation(app: App, tus: TusContext): void {
+/** What resumable uploads are done with in the project of a request. */
+type TusOf = (request: Pick<FastifyRequest, 'principal'>) => TusContext
+
+function addCreation(app: App, tusOf: TusOf): void {
   app.options(
     resumablePath,
     {
@@ -98,7 +102,7 @@ function addCreation(app: App, tus: TusContext): void {
         },
       },
     },
-    (request, reply) => answerTus(tus, {}, request, reply),
+    (request, reply) => answerTus(tusOf(request), {}, request, reply),
   )
 
   app.post(
@@ -143,12 +147,12 @@ function addCreation(app: App, tus: TusContext): void {
       const digest = headers['repr-digest']
       const expected = digest === undefined ? [] : parseDigestHeader('Repr-Digest', digest)
       const checksums = readChecksums(headers['upload-checksum'], headers['content-digest'])
-      return answerTus(tus, { expected, checksums }, request, reply)
+      return answerTus(tusOf(request), { expected, checksums }, request, reply)
     },
   )
 }
 
-function addTransfer(app: App, tus: TusContext): void {
+function addTransfer(app: App, tusOf: TusOf): void {
   app.head(
     `${resumablePath}/:id`,
     {
@@ -169,7 +173,7 @@ function addTransfer(app: App, tus: TusContext): void {
         },
       },
     },
-    (request, reply) => answerTus(tus, {}, request, reply),
+    (request, reply) => answerTus(tusOf(request), {}, request, reply),
   )
 
   app.patch(
@@ -204,12 +208,12 @@ function addTransfer(app: App, tus: TusContext): void {
     },
     (request, reply) => {
       const checksums = readChecksums(request.headers['upload-checksum'], request.headers['content-digest'])
-      return answerTus(tus, { checksums }, request, reply)
+      return answerTus(tusOf(request), { checksums }, request, reply)
     },
   )
 }
 
-function addManagement(app: App, tus: TusContext): void {
+function addManagement(app: App, tusOf: TusOf): void {
   app.get(
     `${resumablePath}/:id`,
     {
@@ -232,6 +236,7 @@ function addManagement(app: App, tus: TusContext): void {
     },
     async (request) => {
       const { id } = request.params
+      const tus = tusOf(request)
       const record = await tus.uploads.find(id)
       if (record === undefined) throw noSuchUpload(id)
       const upload = toResumableUpload(record, tus.ttlMs)
@@ -259,7 +264,7 @@ function addManagement(app: App, tus: TusContext): void {
         },
       },
     },
-    (request, reply) => answerTus(tus, {}, request, reply),
+    (request, reply) => answerTus(tusOf(request), {}, request, reply),
   )
 }
 

@@ -1,10 +1,11 @@
 import { RetentionPolicies, RetentionReport, RetentionRunRequest } from '@edgesmith/contract/retention'
+import { projectOf } from '@edgesmith/contract/project'
 import { readPolicies, writePolicies } from '@edgesmith/retention/policy-store'
 import { runRetention } from '@edgesmith/retention/run-retention'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 
 /** How long a run that a client asked for may take, in milliseconds; the next one goes on. */
 const runLimitMs = 60_000
@@ -19,7 +20,7 @@ const withEtag = {
 }
 
 /** The routes of `/v1/retention`. */
-export function retentionRoutes(app: App, { store, redis, repository, config }: GatewayContext): void {
+export function retentionRoutes(app: App, context: GatewayContext): void {
   app.get(
     '/v1/retention/policies',
     {
@@ -31,7 +32,8 @@ export function retentionRoutes(app: App, { store, redis, repository, config }: 
         response: { 200: withEtag, ...problemResponses() },
       },
     },
-    async (_request, reply) => {
+    async (request, reply) => {
+      const { store } = inProject(context, request.principal)
       const { policies, etag } = await readPolicies(store)
       return reply.header('etag', etag).send(policies)
     },
@@ -61,6 +63,7 @@ export function retentionRoutes(app: App, { store, redis, repository, config }: 
       },
     },
     async (request, reply) => {
+      const { store } = inProject(context, request.principal)
       const { policies, etag } = await writePolicies(store, request.body, request.headers['if-match'])
       return reply.header('etag', etag).send(policies)
     },
@@ -85,8 +88,12 @@ export function retentionRoutes(app: App, { store, redis, repository, config }: 
     },
     (request) =>
       runRetention(
-        { store, redis, repository, settings: config.retention },
-        { dryRun: request.body.dryRun, signal: AbortSignal.timeout(runLimitMs) },
+        { ...context, settings: context.config.retention },
+        {
+          project: projectOf(request.principal),
+          dryRun: request.body.dryRun,
+          signal: AbortSignal.timeout(runLimitMs),
+        },
       ),
   )
 }

@@ -10,7 +10,7 @@ import type { ContentDigest } from '@edgesmith/uploads/content-digest'
 import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 import { withoutBodyValidation } from '../submission-form.ts'
 
 const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
@@ -48,7 +48,9 @@ export function uploadRoutes(parent: App, context: GatewayContext): void {
   })
 }
 
-function addRoutes(app: App, { store, config: { uploadLimits } }: GatewayContext): void {
+function addRoutes(app: App, context: GatewayContext): void {
+  const { uploadLimits } = context.config
+
   app.post(
     '/v1/uploads',
     {
@@ -84,6 +86,7 @@ function addRoutes(app: App, { store, config: { uploadLimits } }: GatewayContext
       },
     },
     async (request, reply) => {
+      const { store } = inProject(context, request.principal)
       const expected = readDigests(request, request.headers)
       const { content, fileName } = await readFile(request)
       const name = request.query.fileName ?? fileName
@@ -119,6 +122,7 @@ function addRoutes(app: App, { store, config: { uploadLimits } }: GatewayContext
       },
     },
     async (request) => {
+      const { store } = inProject(context, request.principal)
       const found = await findUpload(store, request.params.id)
       if (found === undefined)
         throw new ProblemError('upload-not-found', `There is no upload ${request.params.id}.`)

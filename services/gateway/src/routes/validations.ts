@@ -1,7 +1,7 @@
 import { ValidationResult } from '@edgesmith/contract/validation'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
-import type { GatewayContext } from '../context.ts'
+import { inProject, type GatewayContext } from '../context.ts'
 import { readSubmission } from '../intake.ts'
 import { submissionBody, withoutBodyValidation } from '../submission-form.ts'
 import { diagnose } from '../submit.ts'
@@ -34,11 +34,10 @@ export function validationRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request) => {
-      await using submission = await readSubmission(request, {
-        store: context.store,
-        limits: context.config.uploadLimits,
-      })
-      return await diagnose(context, submission)
+      const own = inProject(context, request.principal)
+      const { store, config } = own
+      await using submission = await readSubmission(request, { store, limits: config.uploadLimits })
+      return await diagnose(own, submission)
     },
   )
 }
