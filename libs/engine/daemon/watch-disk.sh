@@ -9,13 +9,30 @@ least=$((DISK_FREE_BYTES / 1024))
 
 free() { df -kP "$EARTHLY_TMP_DIR" | awk 'NR == 2 {print $4}'; }
 
+# BuildKit cannot even remove anything on a disk that is full: what is set aside here is given back then.
+ballast=$EARTHLY_TMP_DIR/.edgesmith-ballast
+ballast_kib=65536
+keep_ballast() {
+	if [ -e "$ballast" ]; then
+		[ "$1" -ge 4096 ] || rm -f "$ballast"
+	elif [ "$1" -ge $((least + ballast_kib)) ]; then
+		fallocate -l "$((ballast_kib * 1024))" "$ballast" 2>/dev/null || rm -f "$ballast"
+	fi
+}
+
+# Holds all steps still, or lets them go on.
+freeze() {
+	echo "$([ "$1" = 1 ] && echo FROZEN || echo THAWED)" >/sys/fs/cgroup/freezer/buildkit/freezer.state
+	echo "$1" >/sys/fs/cgroup/buildkit/cgroup.freeze
+} 2>/dev/null
+
 # Where a step writes to: the upper directory of its root, and the caches that are mounted into it.
 places() { # bundle
 	awk -v root="$1/rootfs" '$5 == root' /proc/self/mountinfo | sed -n 's/.*[ ,]upperdir=\([^, ]*\).*/\1/p'
 	grep -oE '"source":"[^"\\]*/cachemounts/buildkit[0-9]+[^"\\]*"' "$1/config.json" 2>/dev/null | cut -d'"' -f4
 }
 
-# Kibibytes that a step has written, and its id.
+# Kibibytes that each step has written, and its id.
 written() {
 	for step in "$steps"/*; do
 		case $step in *.full | *'*') continue ;; esac
@@ -30,18 +47,30 @@ kill_step() { # id
 		xargs -r kill -KILL 2>/dev/null
 }
 
-while sleep 1; do
-	[ "$(free)" -lt "$least" ] || continue
+# A disk takes a gigabyte in a second: it is watched the closer the less is left.
+pause=1
+while sleep "$pause"; do
+	left=$(free)
+	keep_ballast "$left"
+	if [ "$left" -lt $((least * 4)) ]; then pause=0.1; else pause=1; fi
+	[ "$left" -lt "$least" ] || continue
+	freeze 1
 	worst=$(written | sort -n | tail -n 1)
 	size=${worst%% *} id=${worst##* }
-	# Something else fills the disk where no step has written much.
-	[ "${size:-0}" -ge 65536 ] || continue
+	# Something else fills the disk where no step has written much: steps are not to stand still for that.
+	if [ "${size:-0}" -lt 65536 ]; then
+		freeze 0
+		pause=2
+		continue
+	fi
 	echo "[edgesmith] disk-full: the step was ended after it had written $((size * 1024)) bytes, for less than $DISK_FREE_BYTES bytes of the worker's disk were free." >"$steps/$id.full"
 	kill_step "$id"
+	freeze 0
 	echo "edgesmith: ended the step $id, which had written $size KiB: the disk is nearly full" >&2
-	# What it wrote is removed when its build has failed.
+	# What it wrote is removed once its build has failed.
 	tries=0
-	while [ "$(free)" -lt "$least" ] && [ -e "$steps/$id" ] && [ $tries -lt 20 ]; do
+	while [ "$(free)" -lt "$least" ] && [ $tries -lt 20 ]; do
+		keep_ballast "$(free)"
 		sleep 0.5
 		tries=$((tries + 1))
 	done
