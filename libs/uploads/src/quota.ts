@@ -7,7 +7,7 @@ import type { UploadLimits } from './upload-limits.ts'
 export const dataPrefix = 'uploads/data/'
 
 /**
- * How many bytes uploads take: those in the store, and those that resumable uploads under way have
+ * How many bytes the uploads of a store take: those in the store, and those that resumable uploads under way have
  * announced. It is the store that says so, whoever asks, so that nothing can get out of step with it.
  */
 export async function usedBytes(store: ObjectStore): Promise<number> {
@@ -43,6 +43,6 @@ export async function holdQuota(store: ObjectStore, { quotaBytes }: UploadLimits
 export function quotaExceeded(quotaBytes: number): ProblemError {
   return new ProblemError(
     'quota-exceeded',
-    `With this file all uploads would hold more than the ${quotaBytes} bytes they may have together. Ask the operator to remove uploads that are no longer used or to raise UPLOAD_QUOTA_BYTES.`,
+    `With this file all uploads of the project would hold more than the ${quotaBytes} bytes they may have together. Ask the operator to remove uploads that are no longer used or to raise UPLOAD_QUOTA_BYTES.`,
   )
 }
