@@ -105,6 +105,18 @@ const singleRules: readonly Row[] = [
   ],
   ['arguments.invalid-value', 'error', 'The value is one that the argument takes.', 'the table below'],
   [
+    'arguments.foreign-target',
+    'error',
+    'No value makes CanvOS build a target of another repository or directory.',
+    'this service',
+  ],
+  [
+    'arguments.image-not-allowed',
+    'error',
+    'Where the operator lists images (`ALLOWED_IMAGES`), those that arguments lead to are on the list.',
+    'this service',
+  ],
+  [
     'arguments.deprecated',
     'warning',
     'Neither the argument nor its value is deprecated.',

@@ -16,10 +16,17 @@ export type DeclaredArgument = {
   global: boolean
 }
 
+/** An image that is built from (`FROM`), or a target, artifact or command that a statement names. */
+export type EarthfileReference = { kind: 'image' | 'target'; expression: string }
+
 /** What an Earthfile says about itself. */
 export type Earthfile = {
   /** The arguments it declares before its first target, as `declaredArguments` lists them. */
   declared: readonly DeclaredArgument[]
+  /** What its statements refer to: images, and what else they take from elsewhere. */
+  references: readonly EarthfileReference[]
+  /** Every default that an `ARG` or `LET` anywhere gives a name. */
+  defaults: ReadonlyMap<string, readonly string[]>
   /** The names of its targets and user-defined commands, without `+`. */
   targets: ReadonlySet<string>
 }
@@ -87,10 +94,43 @@ function unquoted(written: string): string {
   return quoted?.[2] ?? written.replace(/[ \t]+#.*$/, '').trim()
 }
 
+/** `FROM`, `COPY`, `BUILD`, `DO` and `IMPORT` with their options, and what they name first. */
+const referringStatement = /^(FROM|COPY|BUILD|DO|IMPORT)((?:[ \t]+--\S+)*)[ \t]+(.*)$/
+const namingStatement = /^(?:ARG|LET|SET)(?:[ \t]+--[a-z-]+)*[ \t]+([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)$/
+
+function referencesOf(lines: readonly string[]): EarthfileReference[] {
+  return lines.flatMap((line): EarthfileReference[] => {
+    const [, statement, , operands = ''] = referringStatement.exec(line.trim()) ?? []
+    const words = operands.split(/[ \t]+/)
+    if (statement === undefined || words[0] === 'DOCKERFILE') return []
+    const named = statement === 'COPY' ? words.slice(0, -1) : words.slice(0, 1)
+    return named.map((word) => {
+      const expression = word.replace(/^\(|["')]/g, '')
+      return { kind: statement === 'FROM' && !expression.includes('+') ? 'image' : 'target', expression }
+    })
+  })
+}
+
+function defaultsOf(lines: readonly string[]): Map<string, string[]> {
+  const defaults = new Map<string, string[]>()
+  for (const line of lines) {
+    const [, name, written] = namingStatement.exec(line.trim()) ?? []
+    if (name === undefined || written === undefined) continue
+    defaults.set(name, [...(defaults.get(name) ?? []), unquoted(written)])
+  }
+  return defaults
+}
+
 /** Reads an Earthfile; throws for none. */
 export function parseEarthfile(text: string): Earthfile {
-  const targets = logicalLines(text).flatMap((line) => targetLine.exec(line)?.[1] ?? [])
-  return { declared: declaredArguments(text), targets: new Set(targets) }
+  const lines = logicalLines(text)
+  const targets = lines.flatMap((line) => targetLine.exec(line)?.[1] ?? [])
+  return {
+    declared: declaredArguments(text),
+    references: referencesOf(lines),
+    defaults: defaultsOf(lines),
+    targets: new Set(targets),
+  }
 }
 
 const file: ReleaseFile<Earthfile> = { path: 'Earthfile', parse: parseEarthfile }

@@ -111,6 +111,10 @@ const roles = {
     severity: 'warning',
     rule: 'A `Dockerfile` continues from `$BASE`, as the one of CanvOS does.',
   },
+  'overlay.image-not-allowed': {
+    severity: 'error',
+    rule: 'Where the operator lists images (`ALLOWED_IMAGES`), a `Dockerfile` uses those alone.',
+  },
   'input.too-large': {
     severity: 'error',
     rule: 'Keys, certificates and configurations have 2 MiB at the most.',

@@ -35,7 +35,7 @@ export const ownedPaths =
 const parents = /^overlay(\/files|\/files-iso)?$/
 
 /** Most bytes of a Dockerfile that are looked at. */
-const dockerfileLimit = 1024 * 1024
+export const dockerfileLimit = 1024 * 1024
 
 /** Finds the files of an overlay: those of the list above, and nothing else. */
 export async function findOverlayMembers(store: ObjectStore, file: StoredFile): Promise<FoundMembers> {

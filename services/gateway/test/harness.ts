@@ -64,6 +64,7 @@ export async function startHarness({
       serviceTokens: ['between-services'],
       canvos: { repository, mirrorDirectory: path.join(directory, 'mirror.git'), refreshMs: 60_000 },
       defaultArgFile: undefined,
+      allowedImages: [],
     }),
   )
   const artifact = resources.use(

@@ -9,6 +9,7 @@ import {
 } from '@edgesmith/service/common-variables'
 import {
   ConfigurationError,
+  list,
   optional,
   readEnvironment,
   text,
@@ -29,6 +30,11 @@ export const validationVariables = {
         'An `.arg` file whose arguments every build gets unless its own set them, as for a registry mirror (`SPECTRO_PUB_REPO`).',
     }),
   ),
+  ALLOWED_IMAGES: list({
+    default: [],
+    description:
+      'Images that builds may be made to use, as prefixes of registry and namespace such as `quay.io/kairos`: what an argument or the Dockerfile of an overlay names elsewhere is refused. Those of CanvOS itself and of `DEFAULT_ARG_FILE` need not be listed. When empty, all are allowed.',
+  }),
 }
 
 export type ValidationConfig = {
@@ -43,6 +49,7 @@ export type ValidationConfig = {
     readonly refreshMs: number
   }
   readonly defaultArgFile: string | undefined
+  readonly allowedImages: readonly string[]
 }
 
 /** Reads the validation service's environment. */
@@ -67,5 +74,6 @@ export function toConfig(env: Environment<typeof validationVariables>): Validati
       refreshMs: env.CANVOS_REFRESH_SECONDS * 1000,
     },
     defaultArgFile: env.DEFAULT_ARG_FILE,
+    allowedImages: env.ALLOWED_IMAGES,
   }
 }

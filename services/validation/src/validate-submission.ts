@@ -10,6 +10,8 @@ import type { StoredInput, ValidationRequest, ValidationResult } from '@edgesmit
 import { earthlySecrets } from '@edgesmith/contract/secret'
 import { secretsOfArgument } from '@edgesmith/redaction/masked-argument'
 import { Redactor } from '@edgesmith/redaction/redactor'
+import { checkOverlayImages } from '@edgesmith/inputs/overlay-images'
+import { judgeImages } from '@edgesmith/canvos/image-rules'
 import { withMembers } from '@edgesmith/inputs/archive-members'
 import { checkInputs } from '@edgesmith/inputs/check-inputs'
 import { readSmallFile } from '@edgesmith/inputs/stored-file'
@@ -55,7 +57,20 @@ export async function validateSubmission(
       arguments: validated.arguments,
     })
     buildArguments = layout.arguments
+    const owned = new Set(Object.keys(spec.arguments ?? {}))
+    const fromFile = argFile.entries.filter(({ key }) => !owned.has(key))
     diagnostics.push(
+      ...judgeImages({
+        earthfile,
+        given: [
+          ...fromFile.map(({ key, value }) => ({ name: key, value, source: 'argFile' as const })),
+          ...Object.entries(spec.arguments ?? {}).map(
+            ([name, value]) => ({ name, value: String(value), source: 'arguments' }) as const,
+          ),
+        ],
+        operator: defaults,
+        allowed: context.config.allowedImages,
+      }),
       ...validated.diagnostics,
       ...layout.diagnostics,
       ...targetFaults(earthfile, canvos, target),
@@ -64,6 +79,7 @@ export async function validateSubmission(
   const checked = await checkInputs(store, described.files, new Date())
   diagnostics.push(
     ...described.diagnostics,
+    ...(await overlayFaults(context, store, described.files)),
     ...checked.diagnostics,
     ...(await userDataFaults(store, { inputs, userData }, buildArguments)),
   )
@@ -85,6 +101,17 @@ export async function validateSubmission(
     arguments: buildArguments,
     ...(checked.clusterDefinition === undefined ? {} : { clusterDefinition: checked.clusterDefinition }),
   }
+}
+
+async function overlayFaults(
+  { config }: ValidationContext,
+  store: ObjectStore,
+  files: readonly StoredInput[],
+): Promise<Diagnostic[]> {
+  const overlays = files.filter(({ role }) => role === 'overlay')
+  return (
+    await Promise.all(overlays.map((file) => checkOverlayImages(store, file, config.allowedImages)))
+  ).flat()
 }
 
 /** The operator's arguments that the tag has and the build does not set itself. */

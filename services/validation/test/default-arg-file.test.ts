@@ -26,7 +26,7 @@ describe('the default .arg file', () => {
   })
   after(() => rm(directory, { recursive: true }))
 
-  async function start(argFile: string) {
+  async function start(argFile: string, variables: NodeJS.ProcessEnv = {}) {
     const file = join(directory, 'default.arg')
     await writeFile(file, argFile)
     return startValidation(
@@ -39,6 +39,7 @@ describe('the default .arg file', () => {
           CANVOS_REPOSITORY: repository,
           CANVOS_MIRROR_DIRECTORY: join(directory, 'mirror.git'),
           DEFAULT_ARG_FILE: file,
+          ...variables,
         }),
       ),
     )
@@ -59,6 +60,19 @@ describe('the default .arg file', () => {
     assert.deepEqual(result.arguments, { ...base, SPECTRO_PUB_REPO: 'mirror.example.com/palette' })
     const own = await validate(service.url, { arguments: { ...base, SPECTRO_PUB_REPO: 'other.example.com' } })
     assert.equal(own.arguments['SPECTRO_PUB_REPO'], 'other.example.com')
+  })
+
+  it('may lead to images that users may not', async () => {
+    await using service = await start('SPECTRO_PUB_REPO=mirror.example.com/palette\n', {
+      ALLOWED_IMAGES: 'quay.io/kairos',
+    })
+    const judged = async (own: Record<string, string>) =>
+      (await validate(service.url, { arguments: { ...base, ...own } })).diagnostics.map(({ code }) => code)
+    assert.deepEqual(await judged({}), [])
+    assert.deepEqual(await judged({ BASE_IMAGE: 'quay.io/kairos/ubuntu:22.04' }), [])
+    assert.deepEqual(await judged({ BASE_IMAGE: 'evil.example.com/ubuntu' }), ['arguments.image-not-allowed'])
+    assert.deepEqual(await judged({ SPECTRO_PUB_REPO: 'evil.example.com' }), ['arguments.image-not-allowed'])
+    assert.deepEqual(await judged({ ALPINE_IMG: 'github.com/evil/x+target' }), ['arguments.foreign-target'])
   })
 
   it('leaves out what a tag does not have', async () => {
