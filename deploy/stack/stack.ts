@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
-import { keepProvenanceKey } from '@edgesmith/standalone-service/kept-key'
 import { keptApiKey } from '@edgesmith/standalone-service/kept-api-key'
+import { keepProvenanceKey, keepSecretsKey } from '@edgesmith/standalone-service/kept-key'
 import { keptSecrets } from '@edgesmith/standalone-service/kept-secrets'
 import { startMinio } from '../minio/server.ts'
 import { startServiceProcess, type ServiceProcess } from '../setup/service-process.ts'
@@ -21,6 +21,8 @@ export type RunningStack = AsyncDisposable & {
   readonly urls: Readonly<Record<'gateway' | 'validation' | 'builder' | 'artifact' | 'minio', string>>
   /** File that has the operator's API key. */
   readonly apiKeyFile: string
+  /** Its Redis: a socket that only this user can reach. */
+  readonly redisUrl: string
   /** Rejects when one of the processes ends by itself. */
   readonly lost: Promise<never>
 }
@@ -71,6 +73,7 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
     SERVICE_TOKENS: secrets.serviceToken,
     SIGNING_KEYS: secrets.signingKey,
     PROVENANCE_KEYS: await keepProvenanceKey(directory),
+    SECRETS_KEY_FILE: await keepSecretsKey(directory),
     BUILDER_ID: stackWorkerId(directory),
   }
   const start = async (
@@ -114,6 +117,7 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
       minio: minio.endpoint,
     },
     apiKeyFile,
+    redisUrl: redis.url,
     lost,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

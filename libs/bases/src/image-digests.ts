@@ -20,6 +20,9 @@ export type ImageDigestsOptions = {
   readonly timeoutMs?: number
 }
 
+/** What a registry knows somebody by. */
+export type Credentials = { readonly username: string; readonly password: string }
+
 /** What became of the images that a base was built from. */
 export type ImageJudgement = {
   /** Those that their references no longer stand for. */
@@ -49,13 +52,30 @@ const challengeParameter = /(?<name>[a-z]+)="(?<value>[^"]*)"/g
 /** Asks registries which image a reference stands for, and remembers the answers in Redis for a while. */
 export class ImageDigests implements AsyncDisposable {
   readonly #options: ImageDigestsOptions
-  readonly #unchecked = new Agent({ connect: { rejectUnauthorized: false } })
+  readonly #unchecked: Agent
   readonly #outgoing: Outgoing
+  readonly #credentials: ReadonlyMap<string, Credentials>
+  readonly #isOwner: boolean
 
-  constructor(options: ImageDigestsOptions) {
+  /** @param shared what another one has, which closes it */
+  constructor(
+    options: ImageDigestsOptions,
+    shared?: { unchecked: Agent; outgoing: Outgoing; credentials: ReadonlyMap<string, Credentials> },
+  ) {
     this.#options = options
-    const allowances = options.allowed.map(parseAllowance).filter((allowance) => allowance !== undefined)
-    this.#outgoing = new Outgoing({ allowances, timeoutMs: options.timeoutMs ?? defaultTimeoutMs })
+    this.#unchecked = shared?.unchecked ?? new Agent({ connect: { rejectUnauthorized: false } })
+    this.#outgoing = shared?.outgoing ?? openOutgoing(options)
+    this.#credentials = shared?.credentials ?? new Map()
+    this.#isOwner = shared === undefined
+  }
+
+  /** The same, known to registries by these credentials. What they tell is remembered for all. */
+  as(credentials: ReadonlyMap<string, Credentials>): ImageDigests {
+    return new ImageDigests(this.#options, {
+      unchecked: this.#unchecked,
+      outgoing: this.#outgoing,
+      credentials,
+    })
   }
 
   /** Digest of the manifest that a reference stands for; undefined when its registry does not tell. */
@@ -65,8 +85,12 @@ export class ImageDigests implements AsyncDisposable {
     const { redis, ttlSeconds } = this.#options
     const key = `edgesmith:image-digest:${reference}`
     const known = fresh ? null : await redis.get(key)
-    if (known !== null) return known === '' ? undefined : known
-    const digest = await this.#ask(parsed)
+    const credentials = this.#credentials.get(
+      parsed.registry.replace(/^registry-1\.docker\.io$/, 'docker.io'),
+    )
+    // What is not told to everybody can be told to whom the registry knows.
+    if (known !== null && (known !== '' || credentials === undefined)) return known === '' ? undefined : known
+    const digest = await this.#ask(parsed, credentials)
     await redis.set(key, digest ?? '', 'EX', digest === undefined ? silenceSeconds : ttlSeconds)
     return digest
   }
@@ -82,19 +106,21 @@ export class ImageDigests implements AsyncDisposable {
     }
   }
 
-  async #ask(image: ImageReference): Promise<string | undefined> {
+  async #ask(image: ImageReference, credentials: Credentials | undefined): Promise<string | undefined> {
     const { insecureRegistries, timeoutMs = defaultTimeoutMs } = this.#options
     const signal = AbortSignal.timeout(timeoutMs)
     if (!insecureRegistries.includes(image.registry)) {
       const { dispatcher } = this.#outgoing
-      return this.#unlessSilent(() => askRegistry(`https://${image.registry}`, image, { signal, dispatcher }))
+      return this.#unlessSilent(() =>
+        askRegistry(`https://${image.registry}`, image, { signal, credentials, dispatcher }),
+      )
     }
     return (
       (await this.#unlessSilent(() =>
-        askRegistry(`http://${image.registry}`, image, { signal, dispatcher: this.#unchecked }),
+        askRegistry(`http://${image.registry}`, image, { signal, credentials, dispatcher: this.#unchecked }),
       )) ??
       (await this.#unlessSilent(() =>
-        askRegistry(`https://${image.registry}`, image, { signal, dispatcher: this.#unchecked }),
+        askRegistry(`https://${image.registry}`, image, { signal, credentials, dispatcher: this.#unchecked }),
       ))
     )
   }
@@ -110,18 +136,25 @@ export class ImageDigests implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isOwner) return
     await this.#unchecked.close()
     await this.#outgoing[Symbol.asyncDispose]()
   }
 }
 
+function openOutgoing({ allowed, timeoutMs = defaultTimeoutMs }: ImageDigestsOptions): Outgoing {
+  const allowances = allowed.map(parseAllowance).filter((allowance) => allowance !== undefined)
+  return new Outgoing({ allowances, timeoutMs })
+}
+
 type Transport = { readonly signal: AbortSignal; readonly dispatcher: Dispatcher }
+type Asking = Transport & { readonly credentials: Credentials | undefined }
 
 /** @throws what the connection fails with */
 async function askRegistry(
   origin: string,
   { name, reference }: ImageReference,
-  transport: Transport,
+  { credentials, ...transport }: Asking,
 ): Promise<string | undefined> {
   const url = `${origin}/v2/${name}/manifests/${reference}`
   const head = async (headers: Record<string, string>) => {
@@ -135,18 +168,33 @@ async function askRegistry(
   }
   let response = await head({})
   if (response.statusCode === 401) {
-    const token = await fetchToken(String(response.headers['www-authenticate'] ?? ''), origin, transport)
-    if (token !== undefined) response = await head({ authorization: `Bearer ${token}` })
+    const challenge = String(response.headers['www-authenticate'] ?? '')
+    const authorization = await answerTo(challenge, origin, { credentials, ...transport })
+    if (authorization !== undefined) response = await head({ authorization })
   }
   const digest = String(response.headers['docker-content-digest'] ?? '')
   return response.statusCode === 200 && digestPattern.test(digest) ? digest : undefined
 }
 
-/** A token for anybody, from where the registry says; never over plain HTTP for a registry behind TLS. */
+/** The header that answers a registry's challenge; undefined where there is none. */
+async function answerTo(challenge: string, origin: string, asking: Asking): Promise<string | undefined> {
+  if (/^basic\b/i.test(challenge)) return asking.credentials && basic(asking.credentials)
+  const token = await fetchToken(challenge, origin, asking)
+  return token === undefined ? undefined : `Bearer ${token}`
+}
+
+function basic({ username, password }: Credentials): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
+}
+
+/**
+ * A token for whom the credentials are of, or for anybody, from where the registry says; never over plain HTTP
+ * for a registry behind TLS.
+ */
 async function fetchToken(
   challenge: string,
   origin: string,
-  transport: Transport,
+  { credentials, ...transport }: Asking,
 ): Promise<string | undefined> {
   const parameters = new Map(
     [...challenge.matchAll(challengeParameter)].map(({ groups }) => [
@@ -161,7 +209,8 @@ async function fetchToken(
     const value = parameters.get(name)
     if (value !== undefined) realm.searchParams.set(name, value)
   }
-  const response = await request(realm, transport)
+  const headers = credentials === undefined ? {} : { authorization: basic(credentials) }
+  const response = await request(realm, { ...transport, headers })
   if (response.statusCode !== 200) {
     await response.body.dump()
     return undefined

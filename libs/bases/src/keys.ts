@@ -17,6 +17,8 @@ export type KeyedInput = Pick<
 export type Recipe = Pick<Build, 'target' | 'canvos' | 'arguments'> & {
   /** Every input of the build's spec, in the order of `listInputs`. */
   readonly inputs: readonly KeyedInput[]
+  /** Versions of the secrets that Earthly is handed, by the names that the Earthfile has for them. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined
 }
 
 /** What makes ISOs of recipes: the engine, and the room that it leaves for user-data. */
@@ -95,7 +97,7 @@ export function recipeKeys(recipe: Recipe, maker: Maker): RecipeKeys {
  * user-data, content bundles, cluster definition and edge custom configuration, has no part in it.
  */
 export function rootKey(recipe: Recipe, { engine }: Maker): string {
-  const { canvos, target, arguments: buildArguments } = recipe
+  const { canvos, target, arguments: buildArguments, secrets = {} } = recipe
   return hashOf({
     version,
     commit: canvos.commit,
@@ -105,6 +107,7 @@ export function rootKey(recipe: Recipe, { engine }: Maker): string {
     ),
     inputs: laidInputs(recipe, rootRoles),
     engine,
+    ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
   })
 }
 

@@ -38,7 +38,16 @@ export function isEnd(state: BuildState): state is EndState {
 /** What a new build is made of. */
 export type NewBuild = Pick<
   Build,
-  'tenant' | 'project' | 'target' | 'canvos' | 'spec' | 'arguments' | 'labels' | 'diagnostics' | 'fleet'
+  | 'tenant'
+  | 'project'
+  | 'target'
+  | 'canvos'
+  | 'spec'
+  | 'arguments'
+  | 'sealedArguments'
+  | 'labels'
+  | 'diagnostics'
+  | 'fleet'
 > & {
   /** Identifier reserved beforehand; a new one when left out. */
   id?: string
@@ -135,8 +144,21 @@ function explain(state: BuildState, allowed: readonly BuildState[]): string {
 }
 
 function withoutOutcome(build: Build): Build {
-  const { id, tenant, project, target, canvos, spec, labels, attempt, createdAt, diagnostics, state, fleet } =
-    build
+  const {
+    id,
+    tenant,
+    project,
+    target,
+    canvos,
+    spec,
+    labels,
+    attempt,
+    createdAt,
+    diagnostics,
+    state,
+    fleet,
+    sealedArguments,
+  } = build
   return {
     ...{
       id,
@@ -152,6 +174,7 @@ function withoutOutcome(build: Build): Build {
       createdAt,
     },
     ...(fleet === undefined ? {} : { fleet }),
+    ...(sealedArguments === undefined ? {} : { sealedArguments }),
     artifacts: [],
     diagnostics,
   }

@@ -96,6 +96,12 @@ const singleRules: readonly Row[] = [
     'Earthly does not set it itself.',
     'EarthBuild v0.8.18 `variables/reserved/names.go`',
   ],
+  [
+    'arguments.credential',
+    'error',
+    'Only the URLs of proxies hold passwords.',
+    'this service; arguments stay readable in logs, caches and images',
+  ],
   ['arguments.required', 'error', 'What the target needs is set.', 'Edge Artifact Build Configurations'],
   [
     'arguments.empty',

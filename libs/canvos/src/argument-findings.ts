@@ -63,6 +63,8 @@ export function findingsOf(
   if (builtIn.test(name)) return [error('arguments.built-in', `${name} is set by Earthly itself. Remove it.`)]
   const cannotWrite = unwritable(name, value)
   if (cannotWrite !== undefined) return [{ severity: 'error', ...cannotWrite }]
+  const exposed = credential(argument)
+  if (exposed !== undefined) return [exposed]
   const definition = findArgument(name)
   if (definition === undefined) {
     return input.declared?.some((declaration) => declaration.name === name) === true
@@ -86,6 +88,16 @@ export function findingsOf(
   if (wrong !== undefined)
     return [error('arguments.invalid-value', `${name} cannot be “${shown(name, value)}”. ${wrong}`)]
   return [...remarks(definition, value, given)]
+}
+
+/** Only proxies have passwords as arguments: CanvOS has no other way for them. The Ubuntu Pro token has rules of its own. */
+function credential({ name, value }: GivenArgument): Finding | undefined {
+  if (/_proxy$/i.test(name) || name === 'UBUNTU_PRO_KEY' || /^(true|false)?$/.test(value)) return undefined
+  if (maskedArgument(name, value) === value) return undefined
+  return error(
+    'arguments.credential',
+    `${name} holds a password or a token; arguments stay readable in the log, in the cache and in images. Remove it, and store the value with PUT /v1/secrets: the spec names it in secrets.registries or, where the Earthfile takes it as a secret, in secrets.earthly.`,
+  )
 }
 
 /** A value as a message tells it: short, and without credentials. */

@@ -5,6 +5,7 @@ import { Diagnostic } from './diagnostic.ts'
 import { BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
 import { ProjectId, TenantId } from './project.ts'
 import { CanvosTag } from './release.ts'
+import { Sealed } from './secret.ts'
 
 /** The states of a build. The last four are ends. */
 export const BuildState = Type.Enum(['queued', 'running', 'succeeded', 'failed', 'canceled', 'timed-out'], {
@@ -56,6 +57,7 @@ export const failures = {
   'input-missing': 'An input is not in the ISO image as it was given',
   'canvos-unavailable': 'The CanvOS repository or tag cannot be checked out',
   'input-unavailable': 'An input of the build is no longer stored',
+  'secret-unavailable': 'A secret of the build cannot be had',
   'insufficient-resources': 'The worker cannot run the build',
   'engine-unavailable': 'The build engine cannot be started',
   'worker-lost': 'The worker was lost too many times while it ran the build',
@@ -164,8 +166,14 @@ export const Build = Type.Object(
     spec: BuildSpec,
     arguments: Type.Record(Type.String(), Type.String(), {
       description:
-        'The arguments the build gets: those of the `argFile` and of the spec, merged, and those the service adds.',
+        'The arguments the build gets: those of the `argFile` and of the spec, merged, and those the service adds. Passwords in them are masked.',
     }),
+    sealedArguments: Type.Optional(
+      Type.Record(Type.String(), Sealed, {
+        description:
+          'The values of arguments that are masked above, for whoever has the keys of the service.',
+      }),
+    ),
     labels: Labels,
     attempt: Type.Integer({
       minimum: 1,
@@ -207,6 +215,14 @@ export const Build = Type.Object(
   { title: 'Build', additionalProperties: false, description: 'The record of a build.', examples: [example] },
 )
 
+/** The record of a build as it is answered. */
+export const BuildAnswer = Type.Omit(Build, ['sealedArguments'], {
+  title: 'Build',
+  additionalProperties: false,
+  description: 'The record of a build.',
+  examples: [example],
+})
+
 /** Query of `GET /v1/builds`. */
 export const ListBuildsQuery = Type.Object(
   {
@@ -230,7 +246,7 @@ export const ListBuildsQuery = Type.Object(
 /** One page of builds, newest first. */
 export const BuildPage = Type.Object(
   {
-    items: Type.Array(Build),
+    items: Type.Array(BuildAnswer),
     nextCursor: Type.Optional(Type.String({ description: 'Cursor of the next page; left out on the last.' })),
   },
   { title: 'BuildPage', additionalProperties: false, examples: [{ items: [example] }] },

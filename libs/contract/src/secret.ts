@@ -114,6 +114,21 @@ export const SecretList = Type.Object(
   { title: 'SecretList', additionalProperties: false },
 )
 
+const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$' })
+
+/**
+ * A sealed text: its own key, sealed with one of the service's, and the text, sealed with that. Each is nonce,
+ * ciphertext and tag.
+ */
+export const Sealed = Type.Object(
+  {
+    keyId: Type.String({ pattern: '^[0-9a-f]{16}$' }),
+    wrappedKey: Base64,
+    box: Base64,
+  },
+  { title: 'Sealed', additionalProperties: false },
+)
+
 /** Name that an Earthfile has for a secret: `RUN --secret NAME`. */
 export const EarthlySecretId = Type.String({
   pattern: '^[A-Za-z_][A-Za-z0-9_]{0,127}$',
@@ -155,6 +170,7 @@ export const BuildSecrets = Type.Object(
   },
 )
 
+export type Sealed = Static<typeof Sealed>
 export type SecretValue = Static<typeof SecretValue>
 export type Secret = Static<typeof Secret>
 export type BuildSecrets = Static<typeof BuildSecrets>

@@ -9,7 +9,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Type, type Static } from 'typebox'
 
 /** What builds have in common: those of all sites, or those that take the same files. */
-const BuildOf = Type.Pick(Build, ['target', 'canvos', 'spec', 'arguments', 'diagnostics'])
+const BuildOf = Type.Pick(Build, ['target', 'canvos', 'spec', 'arguments', 'sealedArguments', 'diagnostics'])
 
 /** A site of a fleet. All that is made for it has its identifier before anything is made. */
 const SiteRecord = Type.Object(
@@ -30,6 +30,7 @@ const SiteRecord = Type.Object(
         {
           inputs: SiteInputs,
           arguments: Build.properties.arguments,
+          sealedArguments: Build.properties.sealedArguments,
           diagnostics: Build.properties.diagnostics,
         },
         { additionalProperties: false },
@@ -77,6 +78,7 @@ export async function readFleet(store: ObjectStore, id: string): Promise<FleetRe
 export function siteBuild({ id, tenant, project, createdAt, build }: FleetRecord, site: SiteRecord): Build {
   const { spec, canvos, target } = build
   const isoName = isoNameOf(build.arguments, spec.arguments, site.name)
+  const { sealedArguments } = site.own ?? build
   const labels = { ...spec.labels, ...site.labels, site: site.name }
   return createBuild(
     {
@@ -96,6 +98,7 @@ export function siteBuild({ id, tenant, project, createdAt, build }: FleetRecord
         labels,
       },
       arguments: { ...(site.own?.arguments ?? build.arguments), ISO_NAME: isoName },
+      ...(sealedArguments === undefined ? {} : { sealedArguments }),
       labels,
       diagnostics: [...(site.own?.diagnostics ?? build.diagnostics), ...site.diagnostics],
       fleet: { id, site: site.name },

@@ -12,7 +12,7 @@ const patterns: readonly (readonly [RegExp, string])[] = [
   [/((?:[?&](?:amp;)?|\\u0026)(?:signature|X-Amz-Signature)=)[^&\s"'\\]{1,1024}/gi, `$1${mask}`],
   [/(:\/\/[^\s/:@"'\\?#]{0,1024}):[^\s/@"'\\?#]{1,1024}@/g, `$1:${mask}@`],
   [
-    /((?:authorization|apikey|api-key|x-api-key|cookie|edgesmith-principal)(?:"|\\")?\s{0,4}[:=]\s{0,4}(?:"|\\")?)(?:(?:Bearer|Basic|Digest) )?[^\s"\\,}]{1,8192}/gi,
+    /((?:authorization|apikey|api-key|x-api-key|cookie|edgesmith-principal|idempotency-key)(?:"|\\")?\s{0,4}[:=]\s{0,4}(?:"|\\")?)(?:(?:Bearer|Basic|Digest) )?[^\s"\\,}]{1,8192}/gi,
     `$1${mask}`,
   ],
 ]

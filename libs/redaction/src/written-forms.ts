@@ -76,8 +76,10 @@ function* percentForms(text: string): Generator<string> {
   }
 }
 
-/** The characters that the bytes decide by themselves, wherever in a longer text the bytes begin. */
+/** The whole, and the characters that the bytes decide by themselves, wherever in a longer text they begin. */
 function* base64Forms(bytes: Buffer): Generator<string> {
+  yield bytes.toString('base64')
+  yield Buffer.concat([bytes, Buffer.from('\n')]).toString('base64')
   for (const before of [0, 1, 2]) {
     const encoded = Buffer.concat([Buffer.alloc(before), bytes])
       .toString('base64')

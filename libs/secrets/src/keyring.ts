@@ -1,27 +1,10 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { Type, type Static } from 'typebox'
+import type { Sealed } from '@edgesmith/contract/secret'
 
 /** Bytes of a key (AES-256), of a nonce and of an authentication tag (NIST SP 800-38D, GCM). */
 export const keyBytes = 32
 const nonceBytes = 12
 const tagBytes = 16
-
-const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$' })
-
-/**
- * A sealed text: its own key, sealed with one of the service's, and the text, sealed with that. Each box is nonce,
- * ciphertext and tag.
- */
-export const Sealed = Type.Object(
-  {
-    keyId: Type.String({ pattern: '^[0-9a-f]{16}$' }),
-    wrappedKey: Base64,
-    box: Base64,
-  },
-  { title: 'Sealed', additionalProperties: false },
-)
-
-export type Sealed = Static<typeof Sealed>
 
 /** A text cannot be unsealed: `unknown-key`, or `damaged` when it is not what was sealed, for what it was. */
 export class UnsealError extends Error {

@@ -1,6 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import { ConfigurationError, list, optional, text, type Environment } from '@edgesmith/service/environment'
 import { keyBytes, Keyring } from './keyring.ts'
 
@@ -58,21 +56,4 @@ async function readKeys(file: string): Promise<string[]> {
 function decode(key: string): Buffer | undefined {
   const bytes = Buffer.from(key.trim(), 'base64')
   return bytes.length === keyBytes && bytes.toString('base64') === key.trim() ? bytes : undefined
-}
-
-/**
- * Makes a file of one random key that only this user can read (0600), unless the file is there. Processes that
- * start at once get the same one.
- */
-export async function keepKeyFile(file: string): Promise<void> {
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const draft = `${file}.${randomUUID()}`
-  await writeFile(draft, `${randomBytes(keyBytes).toString('base64')}\n`, { mode: 0o600, flag: 'wx' })
-  try {
-    await link(draft, file)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  } finally {
-    await rm(draft)
-  }
 }

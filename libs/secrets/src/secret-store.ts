@@ -1,12 +1,12 @@
 import type { ProjectRef } from '@edgesmith/contract/project'
 import { ProblemError } from '@edgesmith/contract/problem'
-import { Secret, SecretValue } from '@edgesmith/contract/secret'
+import { Sealed, Secret, SecretValue } from '@edgesmith/contract/secret'
 import { DamagedJson, readJson, writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { v7 as uuidv7 } from 'uuid'
-import { Sealed, UnsealError, type Keyring, type Purpose } from './keyring.ts'
+import { UnsealError, type Keyring, type Purpose } from './keyring.ts'
 
 /** The secrets of one project. */
 export type Vault = {

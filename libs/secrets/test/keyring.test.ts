@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { Keyring, UnsealError } from '@edgesmith/secrets/keyring'
-import { keepKeyFile, openKeyring, toSecretsConfig } from '@edgesmith/secrets/keys'
+import { openKeyring, toSecretsConfig } from '@edgesmith/secrets/keys'
 import { ConfigurationError } from '@edgesmith/service/environment'
 
 const purpose = ['secret', 'acme', 'stores', 'name', 'version']
@@ -91,21 +91,17 @@ describe('A keyring', () => {
 })
 
 describe('The keys', () => {
-  it('come from the environment and from a file, which only its owner can read', async () => {
+  it('come from the environment and from a file', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'edgesmith-keys-'))
     try {
-      const file = join(directory, 'below', 'key')
-      await Promise.all([keepKeyFile(file), keepKeyFile(file)])
-      const content = await readFile(file, 'utf8')
-      await keepKeyFile(file)
-      assert.equal(await readFile(file, 'utf8'), content)
-      assert.equal((await stat(file)).mode & 0o777, 0o600)
-      const own = randomBytes(32)
-      const both = await openKeyring({ keys: [own.toString('base64')], keyFile: file })
-      assert.equal(both?.newestId, new Keyring([own]).newestId)
-      const sealed = (await openKeyring({ keys: [], keyFile: file }))?.seal('text', purpose)
-      assert.ok(sealed !== undefined)
-      assert.equal(both.unseal(sealed, purpose), 'text')
+      const file = join(directory, 'key')
+      const [own, first, second] = [randomBytes(32), randomBytes(32), randomBytes(32)]
+      await writeFile(file, `${first.toString('base64')}\n${second.toString('base64')}\n`)
+      const all = await openKeyring({ keys: [own.toString('base64')], keyFile: file })
+      assert.equal(all?.newestId, new Keyring([own]).newestId)
+      assert.equal((await openKeyring({ keys: [], keyFile: file }))?.newestId, new Keyring([first]).newestId)
+      for (const key of [own, first, second])
+        assert.equal(all.unseal(new Keyring([key]).seal('text', purpose), purpose), 'text')
     } finally {
       await rm(directory, { recursive: true })
     }

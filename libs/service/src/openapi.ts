@@ -24,6 +24,7 @@ export const apiDescription = {
     { name: 'fleets', description: 'The ISOs of many sites, from one template and one table.' },
     { name: 'artifacts', description: 'The files that builds make.' },
     { name: 'retention', description: 'What is kept, and for how long.' },
+    { name: 'secrets', description: 'Tokens and passwords that builds use; they go in, and never out.' },
     { name: 'validations', description: 'Checks without a build.' },
     { name: 'canvos', description: 'What CanvOS offers.' },
     { name: 'keys', description: 'API keys, and who one is.' },

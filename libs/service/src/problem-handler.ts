@@ -122,7 +122,7 @@ export function handleProblems(app: FastifyInstance): void {
         ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, {
             headers: { allow: [...allowed].join(', ') },
           })
-        : new ProblemError('not-found', `There is nothing at ${request.method} ${request.url.slice(0, 200)}.`)
+        : new ProblemError('not-found', `There is nothing at ${request.method} ${path.slice(0, 200)}.`)
     return sendProblem(problem, request, reply)
   })
 }

@@ -2,7 +2,7 @@ import { text } from 'node:stream/consumers'
 import { publishArtifact, removeArtifact } from '@edgesmith/artifacts/artifacts'
 import type { Base } from '@edgesmith/bases/base'
 import { baseKey, recordBase } from '@edgesmith/bases/base-store'
-import { userDataLayer, type UserDataLayer } from '@edgesmith/bases/keys'
+import { userDataLayer, type Recipe, type UserDataLayer } from '@edgesmith/bases/keys'
 import { userDataPath } from '@edgesmith/bases/variant'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import type { BuildProof } from '@edgesmith/contract/build'
@@ -50,8 +50,8 @@ export async function buildBase(
   { recipe, keys }: Layers,
 ): Promise<BuiltBase> {
   const layer = userDataLayer(recipe, context.maker)
-  const slotted = layer.kind === 'slot' ? await buildSlotted(context, run, layer) : undefined
-  const { made, images } = slotted ?? (await runAndPublish(context, run, undefined))
+  const slotted = layer.kind === 'slot' ? await buildSlotted(context, run, recipe, layer) : undefined
+  const { made, images } = slotted ?? (await runAndPublish(context, run, recipe, undefined))
   const hasSlot = slotted !== undefined
   const base: Base = {
     id: made.id,
@@ -73,11 +73,12 @@ export async function buildBase(
 async function buildSlotted(
   context: ProjectContext,
   run: BuildRun,
+  recipe: Recipe,
   { capacity }: UserDataLayer & { kind: 'slot' },
 ) {
   const { store } = context
   const placeholder = placeholderUserData(capacity)
-  const result = await unlessRefused(runAndPublish(context, run, placeholder))
+  const result = await unlessRefused(runAndPublish(context, run, recipe, placeholder))
   if (result === undefined) {
     await run.log.say('CanvOS refuses the placeholder of user-data; Earthly runs again with the user-data.')
     return undefined
@@ -106,10 +107,12 @@ async function unlessRefused<T>(operation: Promise<T>): Promise<T | undefined> {
 function runAndPublish(
   context: ProjectContext,
   run: BuildRun,
+  { secrets: secretVersions }: Recipe,
   placeholder: Buffer | undefined,
 ): Promise<EarthlyResult<Published>> {
   return runBuild(context, run, {
     placeholder,
+    secretVersions,
     take: (output, laid) => publishBase(context, run, output, laid),
   })
 }

@@ -10,12 +10,14 @@ import { EarthlyOutput } from '@edgesmith/engine/earthly-output'
 import { EngineError } from '@edgesmith/engine/engine-error'
 import { reap } from '@edgesmith/engine/reaper'
 import { isStoreAway } from '@edgesmith/store/store-away'
+import { Redactor } from '@edgesmith/redaction/redactor'
 import { BuildFault } from './build-fault.ts'
 import { inProject, type BuilderContext, type ProjectContext } from './context.ts'
 import { LogWriter } from './log-writer.ts'
 import { removeArtifacts, type Output } from './publish.ts'
 import { BaseGone, makeBuild } from './make-build.ts'
 import { depart, type Plan } from './plan-build.ts'
+import { SecretsChanged, withRegistries } from './secrets-of-build.ts'
 
 /** How often builds whose job was lost are looked for, in milliseconds. */
 const reconcileIntervalMs = 60_000
@@ -64,7 +66,7 @@ async function planAndRun(
 ): Promise<JobResult> {
   const queued = await builder.repository.find(buildId)
   if (queued?.attempt !== attempt || isEnd(queued.state)) return 'done'
-  const context = inProject(builder, queued)
+  const context = await withRegistries(inProject(builder, queued), queued)
   // The build stays as it is while another one makes what it needs.
   await using departure = await depart(context, queued)
   if (departure === undefined) return 'later'
@@ -77,7 +79,7 @@ async function runPlanned(
   plan: Plan,
   stop: AbortSignal,
 ): Promise<JobResult> {
-  const { repository, events, logger, redis, notifications, config } = context
+  const { repository, events, logger, redis, redactors, notifications, config } = context
   const claimed = await unlessConflict(repository.claim(buildId, attempt, new Date()))
   if (claimed === undefined) return 'done'
   const { build, run } = claimed
@@ -86,9 +88,11 @@ async function runPlanned(
   const timer = setTimeout(() => {
     ending.abort(new TimedOut())
   }, timeoutSeconds * 1000)
-  const output = new EarthlyOutput()
-  const log = new LogWriter({ repository, events, buildId, run })
-  const job = { ...claimed, output, log, timeoutSeconds }
+  const redactor = new Redactor()
+  using _redacting = redactors.use(redactor)
+  const output = new EarthlyOutput(redactor)
+  const log = new LogWriter({ repository, events, buildId, run, redactor })
+  const job = { ...claimed, output, log, redactor, timeoutSeconds }
   try {
     await using _watch = await watchCancel({
       redis,
@@ -101,7 +105,7 @@ async function runPlanned(
       },
     })
     const signal = AbortSignal.any([stop, ending.signal])
-    const made = await makeBuild(context, { build, log, output, timeoutSeconds, signal }, plan)
+    const made = await makeBuild(context, { build, log, output, redactor, timeoutSeconds, signal }, plan)
     await log.flush()
     await succeed(context, job, made)
     return 'done'
@@ -110,7 +114,7 @@ async function runPlanned(
       await unlessConflict(log.flush())
       return 'hand-on'
     }
-    if (error instanceof BaseGone) {
+    if (error instanceof BaseGone || error instanceof SecretsChanged) {
       await unlessConflict(log.say(`${error.message} The build is planned anew.`))
       await unlessConflict(log.flush())
       return 'later'
@@ -129,6 +133,7 @@ async function runPlanned(
 type Job = StoredBuild & {
   readonly output: EarthlyOutput
   readonly log: LogWriter
+  readonly redactor: Redactor
   readonly timeoutSeconds: number
 }
 
@@ -165,27 +170,29 @@ async function end(context: BuilderContext, job: Job, error: unknown): Promise<v
 
 /** The change of the record that an error means; undefined for one that says nothing of the build. */
 function toEnd(
-  { output, timeoutSeconds }: Job,
+  { output, redactor, timeoutSeconds }: Job,
   error: unknown,
   at: Date,
 ): ((build: Build) => Build) | undefined {
   const lastLines = output.tail
   const finished = (outcome: Outcome) => (build: Build) => finishBuild(build, outcome, at)
+  const describe = (code: FailureCode, detail: string, context: Partial<BuildFault['context']> = {}) =>
+    describeFailure(code, redactor.redact(detail), { ...redactor.redactAll(context), lastLines })
   if (error instanceof BuildCanceled) return (build) => cancelBuild(build, at, lastLines)
   if (error instanceof TimedOut) {
     const detail = `The build did not end within its time limit of ${timeoutSeconds} seconds.`
-    return finished({ state: 'timed-out', failure: describeFailure('timed-out', detail, { lastLines }) })
+    return finished({ state: 'timed-out', failure: describe('timed-out', detail) })
   }
   if (error instanceof BuildFault) {
     return finished({
       state: 'failed',
-      failure: describeFailure(error.code, error.message, { ...error.context, lastLines }),
+      failure: describe(error.code, error.message, error.context),
     })
   }
   if (error instanceof EngineError) {
     return finished({
       state: 'failed',
-      failure: describeFailure('engine-unavailable', error.message, { lastLines }),
+      failure: describe('engine-unavailable', error.message),
     })
   }
   return undefined

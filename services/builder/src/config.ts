@@ -18,6 +18,7 @@ import {
   text,
   type Environment,
 } from '@edgesmith/service/environment'
+import { secretsVariables, toSecretsConfig, type SecretsConfig } from '@edgesmith/secrets/keys'
 import {
   retentionVariables,
   toRetentionSettings,
@@ -43,6 +44,7 @@ export const builderVariables = {
   ...listenVariables('BUILDER', 8082),
   ...redisVariables,
   ...objectStoreVariables,
+  ...secretsVariables,
   ...canvosVariables,
   BUILDER_ID: optional(
     text({
@@ -241,6 +243,7 @@ export type BuilderConfig = {
   readonly port: number
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
+  readonly secrets: SecretsConfig
   readonly canvos: { readonly repository: string; readonly mirrorDirectory: string }
   readonly workerId: string
   /** How many builds run at a time; by the machine when left out. */
@@ -291,6 +294,7 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<ty
 export function toConfig(env: Environment<typeof builderVariables>, ownHostname = hostname()): BuilderConfig {
   const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
+  const secrets = toSecretsConfig(env, faults)
   const workerId = env.BUILDER_ID ?? ownHostname
   if (!workerIdPattern.test(workerId)) {
     faults.push(
@@ -323,6 +327,7 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
     port: env.BUILDER_PORT,
     redisUrl: env.REDIS_URL,
     objectStore,
+    secrets,
     canvos: { repository: env.CANVOS_REPOSITORY, mirrorDirectory: env.CANVOS_MIRROR_DIRECTORY },
     workerId,
     concurrency: env.BUILDER_CONCURRENCY === 'auto' ? undefined : env.BUILDER_CONCURRENCY,

@@ -8,6 +8,8 @@ import type { Mirror } from '@edgesmith/canvos/mirror'
 import type { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
 import type { ProjectRef } from '@edgesmith/contract/project'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
+import type { Keyring } from '@edgesmith/secrets/keyring'
 import type Docker from 'dockerode'
 import type { FastifyBaseLogger } from 'fastify'
 import type { BuilderConfig } from './config.ts'
@@ -23,6 +25,10 @@ export type BuilderContext = ConclusionParts & {
   readonly daemon: BuildkitDaemon
   readonly digests: ImageDigests
   readonly maker: Maker
+  /** Undefined where no keys are configured. */
+  readonly keyring: Keyring | undefined
+  /** What the log of the service is masked by. */
+  readonly redactors: ActiveRedactors
   /** What runs Earthly, as records of builds tell it. */
   readonly engine: BuildEngine
 }

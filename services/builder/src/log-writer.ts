@@ -4,6 +4,7 @@ import { advanceBuild } from '@edgesmith/builds/build-state'
 import type { BuildProgress } from '@edgesmith/contract/build'
 import type { LogEvent } from '@edgesmith/contract/event'
 import type { OutputLine } from '@edgesmith/engine/earthly-output'
+import type { Redactor } from '@edgesmith/redaction/redactor'
 
 export type LogWriterOptions = {
   readonly repository: BuildRepository
@@ -11,6 +12,8 @@ export type LogWriterOptions = {
   readonly buildId: string
   /** The run of the worker, see `BuildRepository.claim`. */
   readonly run: string
+  /** Masks what the builder tells itself; lines of the output come masked. */
+  readonly redactor: Redactor
 }
 
 /** How long lines are gathered before they are written, in milliseconds. */
@@ -56,7 +59,7 @@ export class LogWriter {
 
   /** Tells a line of the builder's own. */
   async say(line: string): Promise<void> {
-    await this.write([{ line: `[edgesmith] ${line}` }])
+    await this.write([{ line: `[edgesmith] ${this.#options.redactor.redact(line)}` }])
   }
 
   /** Waits until everything is written. @throws what writing failed with */

@@ -1,6 +1,8 @@
 import type { Recipe } from '@edgesmith/bases/keys'
 import type { Build } from '@edgesmith/contract/build'
 import { listInputs } from '@edgesmith/contract/build-spec'
+import { projectOf } from '@edgesmith/contract/project'
+import { earthlySecretVersions } from '@edgesmith/secrets/build-secrets'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { findUpload } from '@edgesmith/uploads/uploads'
 
@@ -19,5 +21,7 @@ export async function findRecipe(store: ObjectStore, build: Build): Promise<Reci
       ...(fileName === undefined ? {} : { fileName }),
     })
   }
-  return { target, canvos, arguments: buildArguments, inputs }
+  const vault = { project: projectOf(build), store, keyring: undefined }
+  const secrets = await earthlySecretVersions(vault, spec.secrets)
+  return { target, canvos, arguments: buildArguments, inputs, secrets }
 }

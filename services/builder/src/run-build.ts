@@ -9,12 +9,14 @@ import type { EarthlyOutput } from '@edgesmith/engine/earthly-output'
 import { runEarthly, type EarthlyExit } from '@edgesmith/engine/earthly-run'
 import { EngineError } from '@edgesmith/engine/engine-error'
 import { reap } from '@edgesmith/engine/reaper'
+import type { Redactor } from '@edgesmith/redaction/redactor'
 import { BuildFault } from './build-fault.ts'
 import type { ProjectContext } from './context.ts'
 import type { LogWriter } from './log-writer.ts'
 import { judgeWorker } from './preflight.ts'
 import { outputDirectory } from './publish.ts'
 import { PulledImages } from './pulled-images.ts'
+import { openSecrets, secretsToMask, type BuildSecrets } from './secrets-of-build.ts'
 import { assertIntact, sizeOfInputs, workspaceEntries, type LaidInput } from './workspace.ts'
 
 /**
@@ -51,6 +53,8 @@ export type BuildRun = {
   readonly build: Build
   readonly log: LogWriter
   readonly output: EarthlyOutput
+  /** Masks what is told of the run; it is told of the secrets before Earthly is. */
+  readonly redactor: Redactor
   readonly timeoutSeconds: number
   /** Ends the run; it rejects with the reason. */
   readonly signal: AbortSignal
@@ -60,6 +64,8 @@ export type BuildRun = {
 export type EarthlyWork<Made> = {
   /** Laid instead of the user-data. */
   readonly placeholder?: Buffer | undefined
+  /** Versions of the secrets that the run was planned with, by the names that the Earthfile has for them. */
+  readonly secretVersions?: Readonly<Record<string, string>> | undefined
   /** Takes what Earthly left in the output directory, which is gone afterwards. */
   readonly take: (output: AsyncIterable<TakenEntry>, laid: readonly LaidInput[]) => Promise<Made>
 }
@@ -70,7 +76,7 @@ export type EarthlyResult<Made> = { readonly made: Made; readonly images: Resolv
 /**
  * Runs a build: workspace, Earthly, output. Its container and volume are gone when this settles.
  * A run that loses its BuildKit daemon begins anew, with what the cache kept, a few times.
- * @throws BuildFault when the build cannot succeed, the reason of the signal, EngineError when the
+ * @throws BuildFault when the build cannot succeed, the reason of the signal, SecretsChanged, EngineError when the
  * engine failed once too often
  */
 export async function runBuild<Made>(
@@ -78,10 +84,12 @@ export async function runBuild<Made>(
   run: BuildRun,
   work: EarthlyWork<Made>,
 ): Promise<EarthlyResult<Made>> {
-  const { docker, config, logger } = context
+  const { docker, config, logger, store } = context
+  const secrets = await openSecrets(context, run.build, work.secretVersions)
+  run.redactor.add(await secretsToMask(store, run.build, secrets))
   for (let lost = 0; ; lost += 1) {
     try {
-      return await runOnce(context, run, work)
+      return await runOnce(context, run, work, secrets)
     } catch (thrown) {
       // When Docker is lost, removing the container fails as well.
       const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
@@ -98,6 +106,7 @@ async function runOnce<Made>(
   context: ProjectContext,
   run: BuildRun,
   { placeholder, take }: EarthlyWork<Made>,
+  secrets: BuildSecrets,
 ): Promise<EarthlyResult<Made>> {
   const { docker, daemon, config, mirror, store, digests } = context
   const { build, log, signal } = run
@@ -115,6 +124,7 @@ async function runOnce<Made>(
     limits: config.client,
     runtime: config.client.runtime,
     user: { uid: config.client.userId, gid: config.client.userId },
+    secrets: secrets.client,
     runs: runsOf[build.target],
     lifetimeMs: run.timeoutSeconds * 1000 + certificateMarginMs,
   })
@@ -123,7 +133,7 @@ async function runOnce<Made>(
   await client.put(
     workspaceEntries(
       { mirror, store, workDirectory: config.workDirectory },
-      build,
+      { ...build, arguments: secrets.arguments },
       signal,
       laid,
       placeholder,

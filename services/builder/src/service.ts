@@ -12,6 +12,8 @@ import { openDocker } from '@edgesmith/engine/docker'
 import { ensureImage } from '@edgesmith/engine/image'
 import { assertRuntimes, lookAtMachine } from '@edgesmith/engine/machine'
 import { reap } from '@edgesmith/engine/reaper'
+import { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
+import { openKeyring } from '@edgesmith/secrets/keys'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -35,7 +37,9 @@ export async function startBuilder(
   config: BuilderConfig,
   overrides: { store?: ObjectStore } = {},
 ): Promise<RunningService> {
-  const logger = createLogger('builder', config.logLevel)
+  const redactors = new ActiveRedactors()
+  const logger = createLogger('builder', config.logLevel, { redactors })
+  const keyring = await openKeyring(config.secrets)
   await using stack = new AsyncDisposableStack()
   const stopping = new AbortController()
   const onRedisError = (error: Error) => {
@@ -80,6 +84,8 @@ export async function startBuilder(
     daemon,
     digests,
     maker,
+    keyring,
+    redactors,
     engine: { repository: mirror.repository, images: engineImages },
   }
   const reaped = await reap(docker, { workerId: config.workerId })

@@ -36,6 +36,8 @@ export type SubmitOptions = {
   readonly target?: BuildTarget
   readonly arguments?: Record<string, string>
   readonly inputs?: BuildInputs
+  readonly secrets?: BuildSpec['secrets']
+  readonly sealedArguments?: Build['sealedArguments']
   readonly timeoutSeconds?: number
   readonly tag?: string
   /** `bypass` when left out, so that a build runs Earthly whatever was built before it. */
@@ -146,6 +148,7 @@ export class Harness implements AsyncDisposable {
     const tag = options.tag ?? fixtureTag
     const spec: BuildSpec = {
       ...(options.inputs === undefined ? {} : { inputs: options.inputs }),
+      ...(options.secrets === undefined ? {} : { secrets: options.secrets }),
       timeoutSeconds: options.timeoutSeconds ?? 300,
       cache: options.cache ?? 'bypass',
     }
@@ -156,6 +159,7 @@ export class Harness implements AsyncDisposable {
         canvos: { tag, commit: await this.#commitOf(tag) },
         spec,
         arguments: { ...baseArguments, ...this.registryArguments, ...options.arguments },
+        ...(options.sealedArguments === undefined ? {} : { sealedArguments: options.sealedArguments }),
         labels: {},
         diagnostics: [],
       },

@@ -13,26 +13,35 @@ import { archiveEndedBuild, createEndedBuild, type EndedBuild } from '@edgesmith
 import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { NoSuchObject } from '@edgesmith/store/object-store'
+import { earthlySecretVersions } from '@edgesmith/secrets/build-secrets'
 import type { ProjectContext } from './context.ts'
+import { vaultOf } from './vault.ts'
 
 /** An image that has all of a build's ISO but the user-data. */
-export type ReadyBase = { readonly keys: RecipeKeys; readonly base: Base }
+export type ReadyBase = {
+  readonly keys: RecipeKeys
+  readonly base: Base
+  /** Versions of the secrets that Earthly was handed. */
+  readonly secrets: Recipe['secrets']
+}
 
 /** Looks for the image that a build can be answered from at once. Nothing is written. */
 export async function findReadyBase(
-  { store, redis }: ProjectContext,
+  context: ProjectContext,
   build: Build,
   inputs: Recipe['inputs'],
 ): Promise<ReadyBase | undefined> {
+  const { store, redis } = context
   if (!isLayered(build) || build.spec.cache === 'bypass') return undefined
   const profile = await readEngineProfile(redis)
   if (profile === undefined) return undefined
-  const keys = recipeKeys(recipeOf(build, inputs), profile)
+  const secrets = await earthlySecretVersions(vaultOf(context), build.spec.secrets)
+  const keys = recipeKeys(recipeOf(build, inputs, secrets), profile)
   const { insecureRegistries, allowed = [], imageDigestTtlSeconds: ttlSeconds } = profile
   await using digests = new ImageDigests({ redis, insecureRegistries, allowed, ttlSeconds })
   const usable = await findUsableBase({ store, digests }, keys)
   // A worker has the time to look closer, and a log to warn in.
-  return usable === undefined || usable.warnings.length > 0 ? undefined : { keys, base: usable.base }
+  return usable === undefined || usable.warnings.length > 0 ? undefined : { keys, base: usable.base, secrets }
 }
 
 export type AtOnceRequest = ReadyBase & {
@@ -69,7 +78,7 @@ export async function answerAtOnce(
 /** Stores the ISO and the archive of the build. */
 async function makeFromBase(
   { store, repository }: ProjectContext,
-  { queued, inputs, keys, base, userData, at, reservation }: AtOnceRequest,
+  { queued, inputs, keys, base, secrets, userData, at, reservation }: AtOnceRequest,
 ): Promise<EndedBuild | undefined> {
   const started = { ...queued, startedAt: at.toISOString() }
   const made: { ending?: EndedBuild } = {}
@@ -77,7 +86,7 @@ async function makeFromBase(
     await deliver(
       { store, builds: repository },
       {
-        ...{ build: queued, recipe: recipeOf(queued, inputs), keys, base, userData },
+        ...{ build: queued, recipe: recipeOf(queued, inputs, secrets), keys, base, userData },
         alongside: async ({ delivery, lines: told }) => {
           const ended = finishBuild(started, { state: 'succeeded', ...delivery }, new Date())
           const lines = told.map((line) => `[edgesmith] ${line}`)
@@ -97,6 +106,10 @@ async function makeFromBase(
   }
 }
 
-function recipeOf({ canvos, target, arguments: buildArguments }: Build, inputs: Recipe['inputs']): Recipe {
-  return { canvos, target, arguments: buildArguments, inputs }
+function recipeOf(
+  { canvos, target, arguments: buildArguments }: Build,
+  inputs: Recipe['inputs'],
+  secrets: Recipe['secrets'],
+): Recipe {
+  return { canvos, target, arguments: buildArguments, inputs, secrets }
 }

@@ -12,6 +12,7 @@ import { canvosRoutes } from './routes/canvos.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { fleetRoutes } from './routes/fleets.ts'
 import { retentionRoutes } from './routes/retention.ts'
+import { secretRoutes } from './routes/secrets.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { resumableUploadRoutes } from './routes/resumable-uploads.ts'
 import { uploadRoutes } from './routes/uploads.ts'
@@ -46,6 +47,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     validationRoutes(scope, context)
     canvosRoutes(scope, context)
     retentionRoutes(scope, context)
+    secretRoutes(scope, context)
     schemaRoutes(scope)
   })
   return app

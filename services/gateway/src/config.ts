@@ -8,6 +8,7 @@ import {
   serviceTokenVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
+import { secretsVariables, toSecretsConfig, type SecretsConfig } from '@edgesmith/secrets/keys'
 import {
   retentionVariables,
   toRetentionSettings,
@@ -32,6 +33,7 @@ export const gatewayVariables = {
   ...serviceTokenVariables,
   ...redisVariables,
   ...objectStoreVariables,
+  ...secretsVariables,
   VALIDATION_URL: url(['http', 'https'], {
     default: 'http://127.0.0.1:8081',
     description: 'The validation service.',
@@ -97,6 +99,7 @@ export type GatewayConfig = {
   readonly serviceTokens: readonly string[]
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
+  readonly secrets: SecretsConfig
   readonly validationUrl: string
   readonly artifactUrl: string
   readonly uploadLimits: UploadLimits
@@ -116,6 +119,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
   const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
   const identity = toIdentitySettings(env, faults)
+  const secrets = toSecretsConfig(env, faults)
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
@@ -125,6 +129,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     serviceTokens: env.SERVICE_TOKENS,
     redisUrl: env.REDIS_URL,
     objectStore,
+    secrets,
     validationUrl: env.VALIDATION_URL,
     artifactUrl: env.ARTIFACT_URL,
     uploadLimits: {

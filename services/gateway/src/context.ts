@@ -5,6 +5,7 @@ import type { FleetQueue } from '@edgesmith/builds/fleet-queue'
 import type { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import type { Principal } from '@edgesmith/contract/access'
 import type { Identity } from '@edgesmith/identity/identity'
+import type { Keyring } from '@edgesmith/secrets/keyring'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
@@ -26,6 +27,8 @@ export type GatewayContext = {
   readonly fleetQueue: FleetQueue
   readonly checksumQueue: FleetQueue
   readonly downloadUrls: DownloadUrlClient
+  /** Undefined where no keys are configured: secrets are refused then. */
+  readonly keyring: Keyring | undefined
 }
 
 /**

@@ -8,9 +8,12 @@ import { siteFault } from '@edgesmith/fleets/finding'
 import { isoNameLimit, isoNameOf, type SiteRecord } from '@edgesmith/fleets/fleet-record'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf, type SiteRow } from '@edgesmith/fleets/sites-table'
+import { checkBuildSecrets } from '@edgesmith/secrets/build-secrets'
+import { sealArguments } from '@edgesmith/secrets/sealed-arguments'
 import type { ProjectContext } from './context.ts'
 import type { FleetRequest } from './fleet-intake.ts'
 import { Submission } from './submission.ts'
+import { vaultOf } from './vault.ts'
 
 /** Diagnostics that are answered at most; the rows behind are not looked at any more. */
 export const diagnosticLimit = 1000
@@ -43,6 +46,7 @@ type OwnFiles = { readonly result: ValidationResult; readonly inputs: readonly S
 export async function diagnoseFleet(context: ProjectContext, request: FleetRequest): Promise<FleetDiagnosis> {
   const { submission, template, table } = request
   const { inputs, diagnostics: absent } = await submission.resolveInputs()
+  const secretFaults = await checkBuildSecrets(vaultOf(context), submission.spec.secrets)
   const base = await context.validation.validate({
     project: projectOf(context.principal),
     spec: submission.spec,
@@ -50,7 +54,7 @@ export async function diagnoseFleet(context: ProjectContext, request: FleetReque
   })
   const { renderer, diagnostics: templateFaults } = Renderer.of(template)
   const found: Diagnostic[] = [
-    ...[...absent, ...base.diagnostics].map(inFleetSpec),
+    ...[...absent, ...secretFaults, ...base.diagnostics].map(inFleetSpec),
     ...templateFaults,
     ...table.diagnostics,
   ]
@@ -163,20 +167,21 @@ async function judgeRows(context: ProjectContext, toJudge: RowsToJudge): Promise
       row,
       userData: { sha256: createHash('sha256').update(bytes).digest('hex'), size: bytes.length },
       diagnostics: told.filter(({ isError }) => !isError).map(({ diagnostic }) => diagnostic),
-      ...(own === undefined ? {} : { own: ownOf(request, row, own) }),
+      ...(own === undefined ? {} : { own: ownOf(context, request, row, own) }),
     }
   })
   return { diagnostics, sites, rows: rows.length }
 }
 
 function ownOf(
+  context: ProjectContext,
   { submission }: FleetRequest,
   { site }: SiteRow,
   { result }: OwnFiles,
 ): NonNullable<SiteRecord['own']> {
   return {
     inputs: mergedInputs(submission.spec.inputs, site.inputs ?? {}),
-    arguments: result.arguments,
+    ...sealArguments(vaultOf(context), result.arguments),
     diagnostics: result.diagnostics.filter(({ severity }) => severity !== 'error'),
   }
 }

@@ -8,11 +8,13 @@ import { fleetObject, writeFleet, type FleetRecord } from '@edgesmith/fleets/fle
 import { writePack } from '@edgesmith/fleets/pack'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf } from '@edgesmith/fleets/sites-table'
+import { sealArguments, withoutPasswords } from '@edgesmith/secrets/sealed-arguments'
 import { v7 as uuidV7 } from 'uuid'
 import type { ProjectContext } from './context.ts'
 import { diagnoseFleet, diagnosticLimit, type FleetDiagnosis } from './fleet-diagnosis.ts'
 import type { FleetRequest } from './fleet-intake.ts'
 import { onceForKey } from './once-for-key.ts'
+import { vaultOf } from './vault.ts'
 
 /**
  * Turns a request into a fleet with a queued build for each site. What the builds are made of is stored, and
@@ -67,11 +69,12 @@ async function createFleet(
 
 /** @throws ProblemError `invalid-input` */
 function toRecord(
-  { config, principal }: ProjectContext,
+  context: ProjectContext,
   { spec: { name }, submission }: FleetRequest,
   { diagnostics, base, sites, unseen }: FleetDiagnosis,
   id: string,
 ): FleetRecord {
+  const { config, principal } = context
   const { canvos, target } = base
   if (hasErrors(diagnostics) || canvos === undefined) throw invalidFleet(diagnostics, unseen)
   return {
@@ -83,10 +86,10 @@ function toRecord(
       target,
       canvos,
       spec: {
-        ...submission.spec,
+        ...withoutPasswords(submission.spec),
         timeoutSeconds: submission.spec.timeoutSeconds ?? config.buildTimeoutSeconds,
       },
-      arguments: base.arguments,
+      ...sealArguments(vaultOf(context), base.arguments),
       diagnostics: base.diagnostics,
     },
     sites: sites.map(({ row: { site }, userData, own, diagnostics: hints }) => ({

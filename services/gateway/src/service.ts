@@ -7,6 +7,7 @@ import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
 import { openIdentity } from '@edgesmith/identity/identity'
+import { openKeyring } from '@edgesmith/secrets/keys'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -55,6 +56,7 @@ export async function startGateway(
       fleetQueue,
       checksumQueue,
       downloadUrls: new DownloadUrlClient(config.artifactUrl, config.serviceTokens[0] ?? ''),
+      keyring: await openKeyring(config.secrets),
     },
     logger,
   )

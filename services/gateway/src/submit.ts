@@ -7,27 +7,33 @@ import { hasErrors } from '@edgesmith/contract/diagnostic'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { projectOf } from '@edgesmith/contract/project'
 import type { ValidationResult } from '@edgesmith/contract/validation'
+import { checkBuildSecrets } from '@edgesmith/secrets/build-secrets'
+import { maskedArguments, sealArguments, withoutPasswords } from '@edgesmith/secrets/sealed-arguments'
 import { answerAtOnce, findReadyBase } from './answer-at-once.ts'
 import type { ProjectContext } from './context.ts'
 import { onceForKey } from './once-for-key.ts'
 import type { Submission } from './submission.ts'
+import { vaultOf } from './vault.ts'
 
 /** Diagnoses a submission: what its uploads and the validation service say. */
 export async function diagnose(context: ProjectContext, submission: Submission): Promise<ValidationResult> {
-  return (await judge(context, submission)).result
+  const { result } = await judge(context, submission)
+  return { ...result, arguments: maskedArguments(result.arguments) }
 }
 
-async function judge({ validation, principal }: ProjectContext, submission: Submission) {
+async function judge(context: ProjectContext, submission: Submission) {
+  const { validation, principal } = context
   const { inputs, diagnostics } = await submission.resolveInputs()
   const userData = submission.userData?.toString('base64')
   const { spec } = submission
+  const secretFaults = await checkBuildSecrets(vaultOf(context), spec.secrets)
   const result = await validation.validate({
     project: projectOf(principal),
     spec,
     inputs,
     ...(userData === undefined ? {} : { userData }),
   })
-  const all = [...diagnostics, ...result.diagnostics]
+  const all = [...diagnostics, ...secretFaults, ...result.diagnostics]
   return { inputs, result: { ...result, diagnostics: all, valid: !hasErrors(all) } }
 }
 
@@ -78,8 +84,11 @@ async function makeBuild(
       ...projectOf(context.principal),
       target,
       canvos,
-      spec: { ...spec, timeoutSeconds: spec.timeoutSeconds ?? context.config.buildTimeoutSeconds },
-      arguments: buildArguments,
+      spec: {
+        ...withoutPasswords(spec),
+        timeoutSeconds: spec.timeoutSeconds ?? context.config.buildTimeoutSeconds,
+      },
+      ...sealArguments(vaultOf(context), buildArguments),
       labels: spec.labels ?? {},
       diagnostics,
     },

@@ -13,6 +13,7 @@ import { openDaemon } from '@edgesmith/builder-service/open-daemon'
 import { readEnv, toConfig } from '@edgesmith/builder-service/config'
 import { recipeOfSite } from '@edgesmith/builder-service/fleet-stamp'
 import { startFleetWorkers } from '@edgesmith/builder-service/fleet-workers'
+import { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
 import { openMirror } from '@edgesmith/canvos/mirror'
 import { daemonLimits } from '@edgesmith/engine/daemon-limits'
 import { openDocker } from '@edgesmith/engine/docker'
@@ -93,6 +94,8 @@ export class FleetBuilder implements AsyncDisposable {
       logger: mayWarn ? silentLogger : fastifyLogger,
       mirror: openMirror({ repository: canvos, directory }),
       engine: { repository: canvos, images: [] },
+      keyring: undefined,
+      redactors: new ActiveRedactors(),
     }
     const worker = startBuildWorker(context, 1)
     return { [Symbol.asyncDispose]: () => worker.stop() }

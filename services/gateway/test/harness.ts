@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -35,6 +36,7 @@ export async function startHarness({
   uploadLimitBytes = 1_000_000,
   idleTimeoutSeconds = 60,
   uploadQuotaBytes = undefined as number | undefined,
+  secretsKeys = [randomBytes(32).toString('base64')] as readonly string[],
 } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack()
   const directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-gateway-'))
@@ -89,6 +91,7 @@ export async function startHarness({
       buildTimeoutSeconds: 600,
       retention: { uploadUnusedMs: 86_400_000, baseUnusedMs: 86_400_000 },
       idleTimeoutSeconds,
+      secrets: { keys: secretsKeys, keyFile: undefined },
     }),
   )
   const opened = resources.move()

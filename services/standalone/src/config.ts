@@ -6,8 +6,8 @@ import * as gateway from '@edgesmith/gateway-service/config'
 import { ConfigurationError, readEnvironment, text } from '@edgesmith/service/environment'
 import { isLoopback } from '@edgesmith/service/listen-policy'
 import * as validation from '@edgesmith/validation-service/config'
-import { keepProvenanceKey } from './kept-key.ts'
 import { keptApiKey, tellNewKey } from './kept-api-key.ts'
+import { keepProvenanceKey, keepSecretsKey } from './kept-key.ts'
 import { keptSecrets } from './kept-secrets.ts'
 
 /** The environment variables of standalone; besides these it takes all of the four services. */
@@ -46,6 +46,7 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     PROVENANCE_KEYS: await keepProvenanceKey(dataDirectory),
     // Known to this process alone, which all four are.
     SERVICE_TOKENS: randomBytes(32).toString('hex'),
+    SECRETS_KEY_FILE: await keepSecretsKey(dataDirectory),
     // The gateway, which tells whom it downloads for.
     TRUSTED_PROXIES: '127.0.0.1',
     ...source,

@@ -1,4 +1,4 @@
-import { ArtifactList, Build, BuildPage, ListBuildsQuery } from '@edgesmith/contract/build'
+import { ArtifactList, BuildAnswer, BuildPage, ListBuildsQuery } from '@edgesmith/contract/build'
 import { BuildId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
@@ -46,7 +46,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         body: submissionBody,
         response: {
           202: {
-            ...asJson(Build, 'The build is queued, or has succeeded already.'),
+            ...asJson(BuildAnswer, 'The build is queued, or has succeeded already.'),
             headers: {
               Location: { type: 'string', format: 'uri-reference', description: 'The build.' },
             },
@@ -102,7 +102,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         summary: 'Tell about a build',
         params: Params,
         response: {
-          200: asJson(Build, 'The build.'),
+          200: asJson(BuildAnswer, 'The build.'),
           ...problemResponses('invalid-parameter', 'build-not-found'),
         },
       },
@@ -122,7 +122,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
           'A queued build is canceled at once. A running one is stopped and becomes `canceled` when its containers are gone.',
         params: Params,
         response: {
-          202: asJson(Build, 'The build is, or is about to be, canceled.'),
+          202: asJson(BuildAnswer, 'The build is, or is about to be, canceled.'),
           ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
         },
       },
@@ -144,7 +144,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
         params: Params,
         response: {
           202: {
-            ...asJson(Build, 'The build is queued again.'),
+            ...asJson(BuildAnswer, 'The build is queued again.'),
             headers: {
               Location: { type: 'string', format: 'uri-reference', description: 'The build.' },
             },
