@@ -17,6 +17,7 @@ import { publishArtifact } from '../../../libs/artifacts/src/artifacts.ts'
 import { removeWorker } from '../../../deploy/setup/workers.ts'
 import { fetch, operatorKey } from '../../../test/support/as-operator.ts'
 import { fromSetUp } from '../../../test/support/environment.ts'
+import { ownStore } from '../../../test/support/projects.ts'
 import { readConfig } from '../src/config.ts'
 import { startStandalone, type RunningStandalone } from '../src/standalone.ts'
 
@@ -100,7 +101,7 @@ describe('standalone', () => {
 
   it('serves by the gateway whom a download URL is for', async () => {
     const config = await readConfig(environment)
-    const store = await openStore(config.artifact.objectStore)
+    const store = ownStore(await openStore(config.artifact.objectStore))
     const source = Readable.from([Buffer.from('bytes')])
     const { id } = await publishArtifact(store, { buildId, name: 'a.bin', source })
     await using standalone = await startStandalone(config)
