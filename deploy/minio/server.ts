@@ -17,6 +17,8 @@ export type MinioServer = AsyncDisposable & {
   endpoint: string
   accessKey: string
   secretKey: string
+  /** Sends the process a signal, such as SIGKILL or SIGSTOP. */
+  kill(signal: NodeJS.Signals): void
 }
 
 export type MinioOptions = {
@@ -62,7 +64,10 @@ export async function startMinio(options: MinioOptions): Promise<MinioServer> {
   }
   try {
     const endpoint = await waitUntilReady(child)
-    return { endpoint, accessKey, secretKey, [Symbol.asyncDispose]: stop }
+    const kill = (signal: NodeJS.Signals) => {
+      child.kill(signal)
+    }
+    return { endpoint, accessKey, secretKey, kill, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
     throw error

@@ -106,6 +106,7 @@ describe('artifacts', () => {
       completeParts: (target, parts) => store.completeParts(target, parts),
       abortParts: (target) => store.abortParts(target),
       check: () => store.check(),
+      patient: () => full,
     }
     const publishing = publishArtifact(full, { buildId, name: 'a', source: streamOf(content) })
     await assert.rejects(publishing, /no space left/)

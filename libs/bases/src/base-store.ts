@@ -1,5 +1,6 @@
+import { objectsOf } from '@edgesmith/manifest/manifest'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { DamagedObject, ObjectStore } from '@edgesmith/store/object-store'
 import { Type } from 'typebox'
 import { validate as isUuid } from 'uuid'
 import { Base } from './base.ts'
@@ -101,4 +102,16 @@ export async function forgetBase(store: ObjectStore, { id, rootKey, layersKey }:
   await store.remove(baseKey.byRoot(rootKey, id))
   const entry = await readJson(store, baseKey.byLayers(layersKey), LayersEntry)
   if (entry?.baseId === id) await store.remove(baseKey.byLayers(layersKey))
+}
+
+/** Takes every base out of where it is found that is made of a damaged object; answers their ids. */
+export async function forgetDamagedBases(store: ObjectStore, damage: DamagedObject): Promise<string[]> {
+  const forgotten: string[] = []
+  for await (const { key } of store.list('bases/by-root/')) {
+    const base = await readBase(store, key.slice(key.lastIndexOf('/') + 1, -'.json'.length))
+    if (base === undefined || !objectsOf(base.manifest).some((object) => damage.isOf(object))) continue
+    await forgetBase(store, base)
+    forgotten.push(base.id)
+  }
+  return forgotten
 }

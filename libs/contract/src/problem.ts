@@ -61,6 +61,7 @@ export const problems = {
   'header-fields-too-large': { status: 431, title: 'The header fields are too large' },
   'checksum-mismatch': { status: 460, title: 'The bytes do not have the checksum they were sent with' },
   internal: { status: 500, title: 'The service failed unexpectedly' },
+  'stored-bytes-damaged': { status: 500, title: 'Stored bytes are damaged' },
   'secret-damaged': { status: 500, title: 'What is stored of a secret is damaged' },
   'upstream-unavailable': { status: 503, title: 'A part of the service cannot be reached' },
   'secrets-unavailable': { status: 503, title: 'The service has no key for secrets' },

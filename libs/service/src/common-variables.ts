@@ -34,6 +34,13 @@ export const objectStoreVariables = {
   MINIO_ACCESS_KEY: optional(text({ secret: true, description: 'Access key of the object store.' })),
   MINIO_SECRET_KEY: optional(text({ secret: true, description: 'Secret key of the object store.' })),
   MINIO_BUCKET: text({ default: 'edgesmith', description: 'Bucket; made when it does not exist.' }),
+  STORE_PATIENCE_SECONDS: integer({
+    default: 180,
+    minimum: 0,
+    maximum: 86_400,
+    description:
+      'How long uploads, downloads that have begun, builds and the start of a service wait for a MinIO that is away, in seconds; other requests fail within seconds.',
+  }),
 }
 
 /** Which CanvOS is built. */
@@ -101,5 +108,6 @@ export function toObjectStoreConfig(
     accessKey: environment.MINIO_ACCESS_KEY ?? '',
     secretKey: environment.MINIO_SECRET_KEY ?? '',
     bucket: environment.MINIO_BUCKET,
+    patienceMs: environment.STORE_PATIENCE_SECONDS * 1000,
   }
 }

@@ -2,6 +2,8 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { ProblemError, problems, toProblem, type ProblemCode } from '@edgesmith/contract/problem'
+import { DamagedObject } from '@edgesmith/store/object-store'
+import { StoreUnavailable } from '@edgesmith/store/retry'
 import { toDiagnostics } from './request-validation.ts'
 
 /** Fastify's own errors that are the client's doing, by their code. */
@@ -32,9 +34,26 @@ const byStatus: Readonly<Record<number, ProblemCode>> = {
   503: 'shutting-down',
 }
 
+/** Seconds after which a client should come again when the object store is away. */
+const retryAfterSeconds = 5
+
 /** The problem behind any error that a request handler threw. */
 export function asProblemError(error: FastifyError | ProblemError): ProblemError {
   if (error instanceof ProblemError) return error
+  if (error instanceof StoreUnavailable) {
+    const headers = { 'retry-after': String(retryAfterSeconds) }
+    return new ProblemError('upstream-unavailable', `${error.message} Try again later.`, {
+      headers,
+      cause: error,
+    })
+  }
+  if (error instanceof DamagedObject) {
+    return new ProblemError(
+      'stored-bytes-damaged',
+      'What the object store has of this is not what was stored; the service log names the object under this instance.',
+      { cause: error },
+    )
+  }
   if (error.validation !== undefined) {
     const inBody = error.validationContext === 'body'
     return new ProblemError(

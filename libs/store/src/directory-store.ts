@@ -12,13 +12,23 @@ import {
   rmdir,
   stat,
   unlink,
+  utimes,
 } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { BlockSums, contentSize } from './block-sums.ts'
+import { CheckedFileReader, DamagedFile } from './checked-file-reader.ts'
+import { adoptEarlierObjects } from './earlier-layout.ts'
 import { isErrno } from './errno.ts'
 import { IncomingFiles } from './incoming-files.ts'
-import { assertByteRange, assertKeyPrefix, assertObjectKey, NoSuchObject } from './object-store.ts'
+import {
+  assertByteRange,
+  assertKeyPrefix,
+  assertObjectKey,
+  DamagedObject,
+  NoSuchObject,
+} from './object-store.ts'
 import type {
   ByteRange,
   ObjectEntry,
@@ -30,10 +40,11 @@ import type {
 import { PartialFiles } from './partial-files.ts'
 import { streamPieces } from './pieces.ts'
 import type { Piece } from './pieces.ts'
-import { FileRangeReader } from './range-reader.ts'
+import { readerStream } from './range-reader.ts'
 import type { RangeReader } from './range-reader.ts'
 
 // These begin with a dot, as no object key does.
+const objectsDirectory = '.objects'
 const incomingDirectory = '.incoming'
 const partialDirectory = '.partial'
 
@@ -42,15 +53,19 @@ const fileMode = 0o600
 const directoryMode = 0o700
 
 /**
- * Opens a directory as an object store and makes it where missing. Each object is a file whose path
- * is its key. Several processes of one machine can share it. Files that a crashed process did not
- * finish are removed.
+ * Opens a directory as an object store and makes it where missing. Each object is a file in `.objects` whose
+ * path is its key, with the sums of its blocks behind its bytes (`BlockSums`). Several processes of one machine
+ * can share it. Files that a crashed process did not finish are removed; objects without sums, as an earlier
+ * version kept them, get some.
  */
 export async function openDirectoryStore(path: string): Promise<ObjectStore> {
   const root = resolve(path)
-  await mkdir(root, { recursive: true, mode: directoryMode })
+  const objects = join(root, objectsDirectory)
+  await mkdir(objects, { recursive: true, mode: directoryMode })
   const incoming = await IncomingFiles.open(join(root, incomingDirectory))
-  return new DirectoryStore(root, incoming, new PartialFiles(join(root, partialDirectory)))
+  const store = new DirectoryStore(objects, incoming, new PartialFiles(join(root, partialDirectory)))
+  await adoptEarlierObjects(root, (key, file) => store.adopt(key, file))
+  return store
 }
 
 class DirectoryStore implements ObjectStore {
@@ -89,32 +104,36 @@ class DirectoryStore implements ObjectStore {
     }
   }
 
-  async get(key: string, range: ByteRange = {}): Promise<Readable> {
-    assertByteRange(range)
-    const { offset = 0, length } = range
-    const path = this.#pathOf(key)
-    if ((await this.stat(key)) === undefined) throw new NoSuchObject(key)
-    if (length === 0) return Readable.from([], { objectMode: false })
+  /** Stores bytes that were stored at a time before, unless there are others. */
+  async adopt(key: string, { body, modifiedAt }: { body: Readable; modifiedAt: Date }): Promise<void> {
+    const target = this.#pathOf(key)
+    const temporary = this.#incoming.newPath()
     try {
-      const file = await open(path)
-      return file.createReadStream({
-        start: offset,
-        end: length === undefined ? Number.POSITIVE_INFINITY : offset + length - 1,
-      })
-    } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw new NoSuchObject(key, { cause: error })
-      throw error
+      await writeDurably(temporary, body)
+      await utimes(temporary, modifiedAt, modifiedAt)
+      await placeIn(target, () => linkIfAbsent(temporary, target))
+    } finally {
+      await rm(temporary, { force: true })
     }
   }
 
+  async get(key: string, range: ByteRange = {}): Promise<Readable> {
+    const reader = await this.#open(key, range)
+    return readerStream(reader, reader.left)
+  }
+
   async openRange(key: string, range: Required<ByteRange>): Promise<RangeReader> {
+    return this.#open(key, range)
+  }
+
+  async #open(key: string, range: ByteRange): Promise<RangeReader & { left: number }> {
     assertByteRange(range)
     const path = this.#pathOf(key)
-    try {
-      return new FileRangeReader(await open(path), range)
-    } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) throw new NoSuchObject(key, { cause: error })
-      throw error
+    const reader = await asObject(key, CheckedFileReader.open(path, range))
+    return {
+      left: reader.left,
+      read: (buffer) => asObject(key, reader.read(buffer)),
+      [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
     }
   }
 
@@ -162,6 +181,7 @@ class DirectoryStore implements ObjectStore {
       await placeIn(target, () => rename(this.#partial.pathOf(uploadId), target))
       // Completed before, by a call that perhaps could not know it.
     } else if ((await this.stat(key))?.size !== size) throw new NoSuchObject(key)
+    await this.#partial.remove(uploadId)
   }
 
   async abortParts({ uploadId }: PartialObject): Promise<void> {
@@ -169,7 +189,12 @@ class DirectoryStore implements ObjectStore {
   }
 
   async check(): Promise<void> {
-    await access(join(this.#root, incomingDirectory), constants.R_OK | constants.W_OK)
+    await access(this.#root, constants.R_OK | constants.W_OK)
+  }
+
+  /** A directory is there or it is not: nothing is gained by waiting. */
+  patient(): ObjectStore {
+    return this
   }
 
   /** Lists a directory, given with its final slash (or as '' for the root). */
@@ -201,12 +226,33 @@ class DirectoryStore implements ObjectStore {
   }
 }
 
-/** Writes a new file and syncs it to the disk; returns its size in bytes. */
+/** Writes a new file with its sums and syncs it to the disk; returns how many bytes the content has. */
 async function writeDurably(path: string, body: Readable | Buffer, signal?: AbortSignal): Promise<number> {
   const source = Buffer.isBuffer(body) ? Readable.from([body], { objectMode: false }) : body
   const file = createWriteStream(path, { flags: 'wx', flush: true, mode: fileMode })
-  await pipeline(source, file, { signal })
-  return file.bytesWritten
+  const sums = new BlockSums()
+  const withSums = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      sums.add(chunk)
+      yield chunk
+    }
+    yield sums.trailer()
+  }
+  await pipeline(source, withSums, file, { signal })
+  return sums.size
+}
+
+/** Says of an object what is wrong with its file. */
+async function asObject<Result>(key: string, operation: Promise<Result>): Promise<Result> {
+  try {
+    return await operation
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw new NoSuchObject(key, { cause: error })
+    // The disk itself cannot read what it has.
+    if (isErrno(error, 'EIO')) throw new DamagedObject(key, 0, { cause: error })
+    if (error instanceof DamagedFile) throw new DamagedObject(key, error.offset, { cause: error })
+    throw error
+  }
 }
 
 /** How often a directory may be removed by another process between its making and its use. */
@@ -251,7 +297,10 @@ async function syncDirectory(directory: string): Promise<void> {
 async function statFile(path: string): Promise<ObjectStat | undefined> {
   try {
     const found = await stat(path)
-    return found.isFile() ? { size: found.size, modifiedAt: found.mtime } : undefined
+    // What is damaged so much that it has no size is found out by whoever reads it.
+    return found.isFile()
+      ? { size: contentSize(found.size) ?? found.size, modifiedAt: found.mtime }
+      : undefined
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error

@@ -33,6 +33,11 @@ export class GrowingFile {
     this.#wake()
   }
 
+  /** Adds bytes that are not for the readers. */
+  async seal(bytes: Buffer): Promise<void> {
+    await (await this.#handle.promise).writeFile(bytes)
+  }
+
   /** Nothing will be added; where an error is given, because of it. */
   async end(failure?: { readonly error: unknown }): Promise<void> {
     if (this.#hasEnded) return

@@ -2,23 +2,32 @@ import type { Readable } from 'node:stream'
 import { cutIntoParts, PartBuffers, partSize } from './parts.ts'
 import type { Part } from './parts.ts'
 import type { PartClient } from './part-client.ts'
-import { retrying } from './retry.ts'
+import { retrying, type Patience } from './retry.ts'
 import { isS3Error } from './s3-error.ts'
 
 /** Where an upload goes, and the HTTP headers that go with it. */
-export type UploadTarget = { bucket: string; key: string; headers: Record<string, string> }
+export type UploadTarget = {
+  bucket: string
+  key: string
+  headers: Record<string, string>
+  /** How long a server that is away is waited for. */
+  patience: Patience
+}
 
 /** How many parts of one object are sent at a time; one more is being filled. */
 const maximumInFlight = 2
 
+/** How long a server that is away is waited for to abort an upload, in milliseconds. */
+const longestAbort = 20_000
+
 /** Sends bytes that are fewer than a part, in one request. */
 export async function uploadBytes(
   client: PartClient,
-  { bucket, key, headers }: UploadTarget,
+  { bucket, key, headers, patience }: UploadTarget,
   bytes: Buffer,
 ): Promise<void> {
   // The minio client adds to the headers that it is given.
-  await retrying(() => client.putObject(bucket, key, bytes, bytes.length, { ...headers }))
+  await retrying(patience, () => client.putObject(bucket, key, bytes, bytes.length, { ...headers }))
 }
 
 /**
@@ -80,12 +89,9 @@ class MultipartUpload {
   }
 
   static async start(client: PartClient, target: UploadTarget): Promise<MultipartUpload> {
-    const { bucket, key, headers } = target
-    return new MultipartUpload(
-      client,
-      target,
-      await client.initiateNewMultipartUpload(bucket, key, { ...headers }),
-    )
+    const { bucket, key, headers, patience } = target
+    const id = await retrying(patience, () => client.initiateNewMultipartUpload(bucket, key, { ...headers }))
+    return new MultipartUpload(client, target, id)
   }
 
   /** Begins to send a part. Its buffer is recycled when it is sent; the source is destroyed if that fails. */
@@ -114,28 +120,43 @@ class MultipartUpload {
 
   /** Makes the object of its parts and returns its size in bytes. */
   async complete(): Promise<number> {
-    const { bucket, key } = this.#target
+    const { bucket, key, patience } = this.#target
     const inOrder = this.#sent.toSorted((a, b) => a.part - b.part)
-    await this.#client.completeMultipartUpload(bucket, key, this.#id, inOrder)
+    await retrying(patience, () => this.#client.completeParts({ bucket, key, uploadId: this.#id }, inOrder))
     return this.#size
   }
 
   /** Removes the parts. Waits for those on their way first, which would be kept if they came later. */
   async abort(): Promise<void> {
     await Promise.allSettled(this.#inFlight)
-    try {
-      await retrying(() => this.#client.abortMultipartUpload(this.#target.bucket, this.#target.key, this.#id))
-    } catch (error) {
-      if (!isS3Error(error, 'NoSuchUpload')) throw error
-    }
+    const { bucket, key, patience } = this.#target
+    await abortUpload(this.#client, { bucket, key, uploadId: this.#id }, patience)
   }
 
   async #sendPart({ number, bytes }: Part): Promise<void> {
-    const { bucket, key } = this.#target
-    const etag = await retrying(() =>
+    const { bucket, key, patience } = this.#target
+    const etag = await retrying(patience, () =>
       this.#client.sendPart({ bucket, key, uploadId: this.#id, number }, bytes),
     )
     this.#sent.push({ part: number, etag })
     this.#size += bytes.length
+  }
+}
+
+/**
+ * Removes the parts of an incomplete upload; one that isn't there is no error. Not waited for so long as for
+ * what somebody wants to have: MinIO removes them itself after a while.
+ */
+export async function abortUpload(
+  client: PartClient,
+  { bucket, key, uploadId }: { bucket: string; key: string; uploadId: string },
+  { waitMs, answerMs }: Patience,
+): Promise<void> {
+  try {
+    await retrying({ waitMs: Math.min(waitMs, longestAbort), answerMs }, () =>
+      client.abortMultipartUpload(bucket, key, uploadId),
+    )
+  } catch (error) {
+    if (!isS3Error(error, 'NoSuchUpload')) throw error
   }
 }

@@ -26,6 +26,11 @@ export type PartialObject = { key: string; uploadId: string }
  * new, never a mixture, and a put that fails leaves nothing behind.
  *
  * Keys follow `assertObjectKey`; a key cannot also be the directory part of another.
+ *
+ * Bytes are checked when they are read: whatever reads an object throws `DamagedObject`, or lets its stream
+ * fail with it, instead of yielding bytes that were not stored. What a store that is away can throw is
+ * `StoreUnavailable`: transfers (a stream that is put, parts, joins, a read that has begun) after a patience
+ * of minutes, the rest within seconds.
  */
 export interface ObjectStore {
   /**
@@ -91,6 +96,12 @@ export interface ObjectStore {
 
   /** Throws when the store cannot be used now. */
   check(): Promise<void>
+
+  /**
+   * The same objects for work that can wait: where the store is away, what would otherwise fail within
+   * seconds waits for it like the transfers do. Until the signal is aborted, where one is given.
+   */
+  patient(signal?: AbortSignal): ObjectStore
 }
 
 /** There is no object under the key. */
@@ -101,6 +112,25 @@ export class NoSuchObject extends Error {
   constructor(key: string, options?: ErrorOptions) {
     super(`There is no object ${key}.`, options)
     this.key = key
+  }
+}
+
+/**
+ * The bytes of an object are not those that were stored. Of an object that is read as a stream, those before
+ * the damage may have been read.
+ */
+export class DamagedObject extends Error {
+  override name = 'DamagedObject'
+  readonly key: string
+
+  constructor(key: string, offset: number, options?: ErrorOptions) {
+    super(`The stored bytes of the object ${key} are damaged at or behind byte ${offset}.`, options)
+    this.key = key
+  }
+
+  /** Whether this is about an object, which a part of the store below a prefix knows by a shorter key. */
+  isOf(key: string): boolean {
+    return this.key === key || this.key.endsWith(`/${key}`)
   }
 }
 

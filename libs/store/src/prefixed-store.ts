@@ -105,6 +105,10 @@ class PrefixedStore implements ObjectStore {
     return this.#store.check()
   }
 
+  patient(signal?: AbortSignal): ObjectStore {
+    return new PrefixedStore(this.#store.patient(signal), this.#prefix)
+  }
+
   /** Faults, too, know the key without the prefix. */
   async #own<Result>(operation: () => Promise<Result>): Promise<Result> {
     try {

@@ -7,6 +7,12 @@ export function projectPrefix({ tenant, project }: ProjectRef): string {
   return `projects/${tenant}/${project}/`
 }
 
+/** Whose an object of a whole store is, undefined for one that is no project's. */
+export function projectOfKey(key: string): ProjectRef | undefined {
+  const { tenant, project } = /^projects\/(?<tenant>[^/]+)\/(?<project>[^/]+)\//.exec(key)?.groups ?? {}
+  return tenant === undefined || project === undefined ? undefined : { tenant, project }
+}
+
 /**
  * The part of an object store that is a project's own: whoever has it reaches no other project's objects,
  * whatever key it asks for.

@@ -1,15 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { BlockSums } from './block-sums.ts'
+import { CheckedFileReader, DamagedFile } from './checked-file-reader.ts'
 import { isErrno } from './errno.ts'
 import { GrowingFile } from './growing-file.ts'
 import type { ByteRange, ObjectStore } from './object-store.ts'
-import { disposeOpened, FileRangeReader } from './range-reader.ts'
+import { disposeOpened } from './range-reader.ts'
 import type { RangeReader, RangeSource } from './range-reader.ts'
 
 /** Objects are kept in blocks of this size, in bytes. */
 const blockSize = 16 * 1024 * 1024
+/** Changes with the form of the files, so that none is read as what it is not. */
+const format = 'sums'
 /** Bytes that are written at a time, while as many come from the store. */
 const copySize = 512 * 1024
 /** How many blocks are fetched at once: each takes memory. */
@@ -27,11 +30,15 @@ export type RangeCacheOptions = {
    * time goes first.
    */
   readonly maximumBytes: number
-  /** Is told why a block could not be kept, as when the disk is full; it is then read from the store. */
+  /** Is told why a block is of no use, as when the disk is full, or has damaged it; it is then read from the store. */
   readonly onUnusable: (error: unknown) => void
 }
 
-/** Keeps blocks of objects, which never change, in local files: bases are read thousands of times. */
+/**
+ * Keeps blocks of objects, which never change, in local files: bases are read thousands of times. They are
+ * checked when they are read (`CheckedFileReader`); one that is damaged is read from the store, and fetched
+ * anew.
+ */
 export class RangeCache implements RangeSource {
   readonly #store: ObjectStore
   readonly #options: RangeCacheOptions
@@ -56,10 +63,11 @@ export class RangeCache implements RangeSource {
   static async open(store: ObjectStore, options: RangeCacheOptions): Promise<RangeCache> {
     const { directory } = options
     const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-    const root = join(directory, boot)
+    const current = `${boot}-${format}`
+    const root = join(directory, current)
     await mkdir(root, { recursive: true, mode: directoryMode })
     for (const name of await readdir(directory)) {
-      if (name !== boot) await rm(join(directory, name), { recursive: true, force: true })
+      if (name !== current) await rm(join(directory, name), { recursive: true, force: true })
     }
     const cache = new RangeCache(store, options, root)
     await cache.#takeOver()
@@ -84,8 +92,8 @@ export class RangeCache implements RangeSource {
     const path = this.#pathOf(key, index)
     const skip = from - index * blockSize
     try {
-      const file = await this.#openKept(path)
-      if (file !== undefined) return new FileRangeReader(file, { offset: skip, length: blockSize - skip })
+      const kept = await this.#openKept(path, skip)
+      if (kept !== undefined) return kept
       let filling = this.#filling.get(path)
       if (filling === undefined) {
         this.#filling.set(path, (filling = new GrowingFile()))
@@ -103,21 +111,47 @@ export class RangeCache implements RangeSource {
     return this.#store.openRange(key, { offset: from, length: blockSize - (from % blockSize) })
   }
 
-  async #openKept(path: string): Promise<FileHandle | undefined> {
+  async #openKept(path: string, offset: number): Promise<RangeReader | undefined> {
     const size = this.#kept.get(path)
     if (size === undefined) return undefined
     this.#kept.delete(path)
     this.#kept.set(path, size)
     try {
-      return await open(path)
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) {
-        this.#tell(error)
-        throw error
+      const reader = await CheckedFileReader.open(path, { offset })
+      return {
+        read: (buffer) => this.#droppingDamaged(reader.read(buffer)),
+        [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
       }
-      if (this.#kept.delete(path)) this.#bytes -= size
-      return undefined
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) {
+        this.#forget(path)
+        return undefined
+      }
+      if (error instanceof DamagedFile) await this.#drop(error)
+      else this.#tell(error)
+      throw error
     }
+  }
+
+  async #droppingDamaged<Result>(reading: Promise<Result>): Promise<Result> {
+    try {
+      return await reading
+    } catch (error) {
+      if (error instanceof DamagedFile) await this.#drop(error)
+      throw error
+    }
+  }
+
+  /** Removes a damaged block, which is fetched anew when it is wanted again. */
+  async #drop(error: DamagedFile): Promise<void> {
+    this.#options.onUnusable(error)
+    if (this.#forget(error.path)) await rm(error.path, { force: true })
+  }
+
+  /** False when another one was told the same. */
+  #forget(path: string): boolean {
+    this.#bytes -= this.#kept.get(path) ?? 0
+    return this.#kept.delete(path)
   }
 
   /** Fetches a block; what goes wrong is told to its readers. */
@@ -153,11 +187,16 @@ export class RangeCache implements RangeSource {
     await file.create(path, fileMode)
     let filled = Buffer.allocUnsafeSlow(copySize)
     let other = Buffer.allocUnsafeSlow(copySize)
+    const sums = new BlockSums()
     for (let read = await source.read(filled); read > 0;) {
+      const bytes = filled.subarray(0, read)
       // The next bytes come while these are written.
-      ;[read] = await Promise.all([source.read(other), file.append(filled.subarray(0, read))])
+      const working = Promise.all([source.read(other), file.append(bytes)])
+      sums.add(bytes)
+      ;[read] = await working
       ;[filled, other] = [other, filled]
     }
+    await file.seal(sums.trailer())
   }
 
   async #beginFill(): Promise<void> {
@@ -178,10 +217,9 @@ export class RangeCache implements RangeSource {
   }
 
   async #makeRoom(): Promise<void> {
-    for (const [path, size] of this.#kept) {
+    for (const path of this.#kept.keys()) {
       if (this.#bytes <= this.#options.maximumBytes) return
-      this.#kept.delete(path)
-      this.#bytes -= size
+      this.#forget(path)
       // Whoever has it open reads on.
       await rm(path, { force: true })
     }
@@ -207,7 +245,7 @@ export class RangeCache implements RangeSource {
 
 /** Whether a file cannot be used for reasons of the disk's. */
 function isUnusable(error: unknown): boolean {
-  return isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO')
+  return error instanceof DamagedFile || isErrno(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EIO')
 }
 
 type OpenAt = (from: number) => Promise<RangeReader>
@@ -265,7 +303,7 @@ class BlocksReader implements RangeReader {
       return await block.read(target)
     } catch (error) {
       if (!isUnusable(error)) throw error
-      // The disk became full while the block was fetched.
+      // The disk became full while the block was fetched, or has damaged it.
       await block[Symbol.asyncDispose]()
       this.#block = quietly(this.#open.unkept(this.#position))
       this.#current = await this.#block

@@ -2,6 +2,7 @@ import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectSecure } from 'node:tls'
 import type { ByteRange } from './object-store.ts'
 import type { RangeReader } from './range-reader.ts'
+import { AnswerCut, ServerSilent } from './retry.ts'
 
 /** The socket's bytes come into a buffer of this size, which is used again and again. */
 const socketBuffer = 64 * 1024
@@ -12,6 +13,8 @@ export type RangeRequest = {
   /** A URL that needs no further headers: `http:` or `https:`, with the signature in its query. */
   readonly url: URL
   readonly range: Required<ByteRange>
+  /** The version of the object that is wanted; any without it. */
+  readonly etag?: string | undefined
   /** How long the server may send nothing while it is waited for, in milliseconds. */
   readonly silence: number
 }
@@ -26,6 +29,7 @@ export class RangeConnection implements RangeReader {
   /** The part of the answer's head that came; undefined once all of it did. */
   #head: Buffer | undefined = Buffer.alloc(0)
   readonly #answered = Promise.withResolvers<number | undefined>()
+  #length = 0
   /** Bytes of the body that have not come yet. */
   #left = 0
   /** Bytes in the socket's buffer that were not read yet. */
@@ -34,8 +38,9 @@ export class RangeConnection implements RangeReader {
     | { buffer: Buffer; filled: number; resolve: (read: number) => void; reject: (error: Error) => void }
     | undefined
   #failure: Error | undefined
+  #etag: string | undefined
 
-  private constructor({ url, range, silence }: RangeRequest) {
+  private constructor({ url, range, etag, silence }: RangeRequest) {
     this.#silence = silence
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
     const isSecure = url.protocol === 'https:'
@@ -54,17 +59,18 @@ export class RangeConnection implements RangeReader {
     this.#socket.setTimeout(silence, () => {
       // While its bytes are not wanted the server is not waited for.
       if (this.#head !== undefined || this.#target !== undefined) {
-        this.#socket.destroy(new Error(`The object store has not answered for ${silence} ms.`))
+        this.#socket.destroy(new ServerSilent(silence))
       }
     })
-    let reason = new Error('The object store closed the connection too soon.')
+    let reason: Error = new AnswerCut('The object store closed the connection too soon.')
     this.#socket.once('error', (error) => (reason = error))
     this.#socket.once('close', () => {
       if (this.#head !== undefined || this.#left !== 0) this.#fail(reason)
     })
     this.#socket.write(
       `GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n` +
-        `Range: bytes=${range.offset}-${range.offset + range.length - 1}\r\n\r\n`,
+        `Range: bytes=${range.offset}-${range.offset + range.length - 1}\r\n` +
+        (etag === undefined ? '\r\n' : `If-Match: ${etag}\r\n\r\n`),
     )
   }
 
@@ -75,9 +81,22 @@ export class RangeConnection implements RangeReader {
   static async open(request: RangeRequest): Promise<RangeConnection | undefined> {
     const connection = new RangeConnection(request)
     const length = await connection.#answered.promise
-    if (length !== undefined && length <= request.range.length) return connection
+    if (length !== undefined && length <= request.range.length) {
+      connection.#length = length
+      return connection
+    }
     await connection[Symbol.asyncDispose]()
     return undefined
+  }
+
+  /** How many bytes there are in all. */
+  get length(): number {
+    return this.#length
+  }
+
+  /** The version of the object that the bytes are of, where the server told it. */
+  get etag(): string | undefined {
+    return this.#etag
   }
 
   read(buffer: Buffer): Promise<number> {
@@ -131,7 +150,9 @@ export class RangeConnection implements RangeReader {
       return undefined
     }
     this.#head = undefined
-    this.#left = lengthOf(head.toString('latin1', 0, end)) ?? -1
+    const headers = partHeaders(head.toString('latin1', 0, end))
+    this.#left = headers?.length ?? -1
+    this.#etag = headers?.etag
     this.#answered.resolve(this.#left === -1 ? undefined : this.#left)
     return this.#left === -1 ? undefined : head.subarray(end + 4)
   }
@@ -144,8 +165,11 @@ export class RangeConnection implements RangeReader {
   }
 }
 
-/** The length of the body of an answer with a part of an object; undefined for any other answer (RFC 9112). */
-function lengthOf(head: string): number | undefined {
+/**
+ * Length and version of the body of an answer with a part of an object; undefined for any other answer
+ * (RFC 9112).
+ */
+function partHeaders(head: string): { length: number; etag: string | undefined } | undefined {
   const [status = '', ...lines] = head.split('\r\n')
   const headers = new Map(
     lines.map((line) => {
@@ -157,6 +181,6 @@ function lengthOf(head: string): number | undefined {
   return /^HTTP\/1\.1 206(?: |$)/.test(status) &&
     /^\d{1,15}$/.test(length) &&
     !headers.has('transfer-encoding')
-    ? Number(length)
+    ? { length: Number(length), etag: headers.get('etag') }
     : undefined
 }

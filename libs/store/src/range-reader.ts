@@ -1,5 +1,4 @@
-import type { FileHandle } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { ByteRange } from './object-store.ts'
 
 /**
@@ -21,35 +20,6 @@ export type RangeSource = {
    * @throws NoSuchObject
    */
   openRange(key: string, range: Required<ByteRange>): Promise<RangeReader>
-}
-
-/** Reads a range of an open file, which is closed with the reader. */
-export class FileRangeReader implements RangeReader {
-  readonly #file: FileHandle
-  readonly #end: number
-  #position: number
-
-  constructor(file: FileHandle, { offset, length }: Required<ByteRange>) {
-    this.#file = file
-    this.#position = offset
-    this.#end = offset + length
-  }
-
-  async read(buffer: Buffer): Promise<number> {
-    const wanted = Math.min(buffer.length, this.#end - this.#position)
-    let filled = 0
-    while (filled < wanted) {
-      const { bytesRead } = await this.#file.read(buffer, filled, wanted - filled, this.#position)
-      if (bytesRead === 0) break
-      filled += bytesRead
-      this.#position += bytesRead
-    }
-    return filled
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#file.close()
-  }
 }
 
 /** Reads what a stream yields; the stream is destroyed with the reader. */
@@ -84,6 +54,40 @@ export class StreamRangeReader implements RangeReader {
     this.#source.destroy()
     return Promise.resolve()
   }
+}
+
+/** The largest chunk of `readerStream`. */
+const chunkSize = 64 * 1024
+
+/** What a reader yields, as a stream that disposes of it. `length` is how many bytes there are at most. */
+export function readerStream(reader: RangeReader, length: number): Readable {
+  let left = length
+  return new Readable({
+    highWaterMark: Math.min(chunkSize, Math.max(1, length)),
+    read() {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(chunkSize, left))
+      const reading = buffer.length === 0 ? Promise.resolve(0) : reader.read(buffer)
+      reading.then(
+        (read) => {
+          left -= read
+          this.push(read === 0 ? null : buffer.subarray(0, read))
+        },
+        (error: unknown) => {
+          this.destroy(error instanceof Error ? error : new Error('A read failed.', { cause: error }))
+        },
+      )
+    },
+    destroy(error, done) {
+      reader[Symbol.asyncDispose]().then(
+        () => {
+          done(error)
+        },
+        (failure: unknown) => {
+          done(error ?? (failure as Error))
+        },
+      )
+    },
+  })
 }
 
 /** Disposes of a reader that is perhaps still being opened. */

@@ -1,19 +1,5 @@
 import { S3Error } from 'minio'
-import { isErrno } from './errno.ts'
-import { ServerBusy } from './retry.ts'
-
-/** Errors of the system that say that a server cannot be reached, or is gone in the middle. */
-const codes = [
-  'EAI_AGAIN',
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EPIPE',
-  'ETIMEDOUT',
-] as const
+import { isTransient, StoreUnavailable } from './retry.ts'
 
 /** How S3 servers say that they cannot serve a request now (S3 API reference, MinIO's `cmd/api-errors.go`). */
 const busy =
@@ -26,7 +12,7 @@ const busy =
 export function isStoreAway(error: unknown): boolean {
   if (error instanceof SuppressedError) return isStoreAway(error.error) || isStoreAway(error.suppressed)
   if (error instanceof AggregateError) return error.errors.some(isStoreAway)
-  if (error instanceof ServerBusy || isErrno(error, ...codes)) return true
+  if (error instanceof StoreUnavailable || isTransient(error)) return true
   if (error instanceof S3Error) return busy.test(error.code ?? '')
   return error instanceof Error && error.cause !== undefined && isStoreAway(error.cause)
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { openDirectoryStore } from '../src/directory-store.ts'
-import { stalledStream } from './byte-streams.ts'
+import { DamagedObject } from '../src/object-store.ts'
+import { bytesOf, MiB, stalledStream } from './byte-streams.ts'
 import { testObjectStore } from './object-store.suite.ts'
 
 testObjectStore('directory store', async () => {
@@ -65,7 +67,7 @@ describe('directory store, on the disk', () => {
     await (await openDirectoryStore(root)).put('a/b', Buffer.from('kept'))
     const store = await openDirectoryStore(root)
     assert.equal((await store.stat('a/b'))?.size, 4)
-    assert.equal((await stat(join(root, 'a', 'b'))).mode & 0o777, 0o600)
+    assert.equal((await stat(join(root, '.objects', 'a', 'b'))).mode & 0o777, 0o600)
     assert.equal((await stat(root)).mode & 0o777, 0o700)
   })
 
@@ -75,9 +77,9 @@ describe('directory store, on the disk', () => {
     await store.put('a/b/c', Buffer.from('x'))
     await store.put('a/d', Buffer.from('x'))
     await store.remove('a/b/c')
-    assert.deepEqual(await readdir(join(temporary.root, 'a')), ['d'])
+    assert.deepEqual(await readdir(join(temporary.root, '.objects', 'a')), ['d'])
     await store.remove('a/d')
-    assert.deepEqual(await readdir(temporary.root), ['.incoming'])
+    assert.deepEqual(await readdir(join(temporary.root, '.objects')), [])
   })
 
   it('refuses a key inside another', async () => {
@@ -87,6 +89,103 @@ describe('directory store, on the disk', () => {
     await assert.rejects(store.put('a/b', Buffer.from('x')))
     await assert.rejects(store.putIfAbsent('a/b', Buffer.from('x')))
     assert.deepEqual(await listIncoming(temporary.root), [])
+  })
+
+  it('never gives out bytes that changed on the disk', async () => {
+    await using temporary = await temporaryRoot()
+    const store = await openDirectoryStore(temporary.root)
+    const size = 300_000
+    const bytes = bytesOf(size)
+    await store.put('put', bytes)
+    const target = await store.beginParts('parts')
+    await store.putPart(target, 1, bytes)
+    await store.completeParts(target, { count: 1, size })
+    await store.putIfAbsent('absent', bytes)
+    for (const key of ['put', 'parts', 'absent']) {
+      const path = join(temporary.root, '.objects', key)
+      const good = await readFile(path)
+      assert.ok((await buffer(await store.get(key))).equals(bytes))
+      for (const at of [0, 65_535, 65_536, 200_001, size - 1, size + 3, good.length - 1]) {
+        const bad = Buffer.from(good)
+        bad.writeUInt8(bad.readUInt8(at) ^ 0x10, at)
+        await writeFile(path, bad)
+        await assert.rejects(async () => buffer(await store.get(key)), DamagedObject)
+        await assert.rejects(store.join('joined', [{ object: key, offset: 0, length: size }]), DamagedObject)
+        // A byte of each block that is damaged is not given out either.
+        const byte = Math.min(at ^ 1, size - 1)
+        const block = Math.floor(byte / 65_536)
+        if (at >= size || Math.floor(at / 65_536) !== block) continue
+        const range = { offset: byte, length: 1 }
+        await assert.rejects(async () => {
+          await using reader = await store.openRange(key, range)
+          await reader.read(Buffer.alloc(1))
+        }, DamagedObject)
+        // Other blocks are.
+        const offset = block === 0 ? 65_536 : 10
+        assert.deepEqual(
+          await buffer(await store.get(key, { offset, length: 7 })),
+          bytes.subarray(offset, offset + 7),
+        )
+      }
+      for (const length of [0, 3, 65_536, size, good.length - 1]) {
+        await writeFile(path, good.subarray(0, length))
+        await assert.rejects(async () => buffer(await store.get(key)), DamagedObject)
+      }
+      await writeFile(path, good)
+      assert.ok((await buffer(await store.get(key))).equals(bytes))
+    }
+    assert.equal(await store.stat('joined'), undefined)
+  })
+
+  it('reads ranges of any place and size', async () => {
+    await using temporary = await temporaryRoot()
+    const store = await openDirectoryStore(temporary.root)
+    for (const size of [0, 1, 65_535, 65_536, 65_537, 131_072, 300_000]) {
+      const bytes = bytesOf(size)
+      await store.put('a', bytes)
+      for (const offset of [0, 1, 65_535, 65_536, 65_537, 299_999, 300_001]) {
+        for (const length of [1, 7, 65_536, 65_537, 200_000]) {
+          const expected = bytes.subarray(offset, offset + length)
+          assert.ok((await buffer(await store.get('a', { offset, length }))).equals(expected))
+          await using reader = await store.openRange('a', { offset, length })
+          const pieces: Buffer[] = []
+          for (;;) {
+            const piece = Buffer.alloc(50_001)
+            const read = await reader.read(piece)
+            pieces.push(piece.subarray(0, read))
+            if (read < piece.length) break
+          }
+          assert.ok(Buffer.concat(pieces).equals(expected))
+        }
+      }
+    }
+  })
+
+  it('takes over what an earlier version stored, which had no sums', async () => {
+    await using temporary = await temporaryRoot()
+    const { root } = temporary
+    const longAgo = new Date('2026-01-02T03:04:05.000Z')
+    await mkdir(join(root, 'a', 'b'), { recursive: true })
+    await mkdir(join(root, '.partial'))
+    await writeFile(join(root, 'a', 'b', 'c'), bytesOf(100_000))
+    await writeFile(join(root, 'd'), '')
+    // One part had come of an upload, which goes on.
+    await writeFile(join(root, '.partial', 'begun'), bytesOf(8 * MiB))
+    await utimes(join(root, 'a', 'b', 'c'), longAgo, longAgo)
+    const stores = await Promise.all([openDirectoryStore(root), openDirectoryStore(root)])
+    for (const store of stores) {
+      assert.deepEqual(await store.stat('a/b/c'), { size: 100_000, modifiedAt: longAgo })
+      assert.deepEqual(await buffer(await store.get('a/b/c')), bytesOf(100_000))
+      assert.equal((await store.stat('d'))?.size, 0)
+    }
+    assert.deepEqual((await readdir(root)).sort(), ['.incoming', '.objects', '.partial'])
+    const target = { key: 'e', uploadId: 'begun' }
+    await stores[0].putPart(target, 2, Buffer.from('end'))
+    await stores[0].completeParts(target, { count: 2, size: 8 * MiB + 3 })
+    assert.deepEqual(
+      await buffer(await stores[0].get('e')),
+      Buffer.concat([bytesOf(8 * MiB), Buffer.from('end')]),
+    )
   })
 
   it('is not ready without its directory', async () => {

@@ -11,6 +11,7 @@ import { Client } from 'minio'
 import { startMinio } from '../../../deploy/minio/server.ts'
 import type { MinioServer } from '../../../deploy/minio/server.ts'
 import { openMinioStore } from '../src/minio-store.ts'
+import { StoreUnavailable } from '../src/retry.ts'
 import { bytesOf, bytesStream, MiB, sha256Of } from './byte-streams.ts'
 import { testObjectStore } from './object-store.suite.ts'
 
@@ -99,10 +100,11 @@ describe('MinIO store, over the wire', () => {
 
     it(`gives up on a part that keeps failing, and leaves nothing (${fault})`, async () => {
       await using faulty = await startFaultyProxy(server)
-      const store = await openMinioStore({ ...server, endpoint: faulty.endpoint, bucket: 'edgesmith' })
-      faulty.fail(100, fault, /partNumber=2/)
+      const settings = { ...server, endpoint: faulty.endpoint, bucket: 'edgesmith', patienceMs: 1000 }
+      const store = await openMinioStore(settings)
+      faulty.fail(1000, fault, /partNumber=2/)
       const source = bytesStream(60 * MiB)
-      await assert.rejects(store.put('never', source))
+      await assert.rejects(store.put('never', source), StoreUnavailable)
       assert.ok(source.destroyed)
       assert.equal(await store.stat('never'), undefined)
       assert.equal(await countIncompleteUploads(server, 'never'), 0)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -27,7 +27,8 @@ describe('Blocks of objects that are kept on the disk', () => {
   /** A cache in a new directory, which reads of the store once `beforeRead` has ended. */
   async function openCache(
     beforeRead: (opened: Opened) => Promise<void>,
-  ): Promise<{ cache: RangeCache; fetched: Opened[]; mostAtOnce: () => number }> {
+  ): Promise<{ cache: RangeCache; kept: string; fetched: Opened[]; mostAtOnce: () => number }> {
+    const kept = await mkdtemp(join(directory, 'kept-'))
     const fetched: Opened[] = []
     let now = 0
     let most = 0
@@ -54,11 +55,11 @@ describe('Blocks of objects that are kept on the disk', () => {
       get: (target, name) => (name === 'openRange' ? openRange : (Reflect.get(target, name) as unknown)),
     })
     const cache = await RangeCache.open(source, {
-      directory: await mkdtemp(join(directory, 'kept-')),
+      directory: kept,
       maximumBytes: 1024 * MiB,
       onUnusable: (error) => failures.push(error),
     })
-    return { cache, fetched, mostAtOnce: () => most }
+    return { cache, kept, fetched, mostAtOnce: () => most }
   }
 
   async function readAll(reader: RangeReader): Promise<Buffer> {
@@ -132,6 +133,37 @@ describe('Blocks of objects that are kept on the disk', () => {
     assert.equal((unkept?.range.offset ?? 0) + (unkept?.range.length ?? 0), 16 * MiB)
   })
 
+  it('that changed on the disk are read from the store, and fetched anew', async () => {
+    const { cache, fetched, kept } = await openCache(() => Promise.resolve())
+    const range = { offset: 3, length: 20 * MiB }
+    const read = async (): Promise<Buffer> => {
+      await using reader = await cache.openRange('a', range)
+      return await readAll(reader)
+    }
+    await read()
+    for (const at of [0, 5 * MiB, 16 * MiB - 1]) {
+      const [path = ''] = await listBlocks(kept)
+      await using file = await open(path, 'r+')
+      const byte = Buffer.alloc(1)
+      await file.read(byte, 0, 1, at)
+      byte.writeUInt8(byte.readUInt8() ^ 1)
+      await file.write(byte, 0, 1, at)
+      fetched.splice(0)
+      assert.ok((await read()).equals(bytes.subarray(3, 3 + 20 * MiB)))
+      assert.match(String(failures.splice(0)), /is damaged at or behind byte/)
+      assert.deepEqual(
+        fetched.map((opened) => Math.floor(opened.range.offset / (16 * MiB))),
+        [0],
+      )
+      // It is not there any more, and then it is again.
+      assert.ok((await read()).equals(bytes.subarray(3, 3 + 20 * MiB)))
+      assert.equal(fetched.length, 2)
+      assert.ok((await read()).equals(bytes.subarray(3, 3 + 20 * MiB)))
+      assert.equal(fetched.length, 2)
+    }
+    assert.deepEqual(failures, [])
+  })
+
   it('fail at once whose reader is closed', async () => {
     const never = Promise.withResolvers<undefined>()
     const { cache } = await openCache(async ({ position }) => {
@@ -144,3 +176,12 @@ describe('Blocks of objects that are kept on the disk', () => {
     never.resolve(undefined)
   })
 })
+
+/** The files of the blocks of a cache, by their numbers. */
+async function listBlocks(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile())
+    .sort((a, b) => Number(a.name) - Number(b.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+}

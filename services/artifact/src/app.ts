@@ -5,6 +5,7 @@ import { forwardedAuthentication } from '@edgesmith/service/forwarded-principal'
 import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ArtifactContext } from './context.ts'
+import { reactToDamage } from './found-damage.ts'
 import { artifactRoutes } from './routes/artifacts.ts'
 import { batchDownloadUrlRoute } from './routes/batch-download-urls.ts'
 import { checksumRoute } from './routes/checksum.ts'
@@ -22,6 +23,7 @@ export async function createArtifactApp(context: ArtifactContext, logger: Fastif
     trustedProxies: context.config.trustedProxies,
     dependencies: [{ name: 'object-store', check: () => context.stores.whole.check() }],
   })
+  app.addHook('onError', (request, _reply, error) => reactToDamage(context.stores, request.log, error))
   await describeApi(app)
   guardRoutes(app, forwardedAuthentication(context.config.serviceTokens))
   artifactRoutes(app, context)

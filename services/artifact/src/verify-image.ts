@@ -1,7 +1,11 @@
 import type { StoredArtifact } from '@edgesmith/artifacts/artifacts'
 import { digestKey, knownSha256 } from '@edgesmith/artifacts/digest'
 import { readArchivedBuild } from '@edgesmith/builds/build-archive'
-import type { VerificationCheck, VerificationReport } from '@edgesmith/contract/verification'
+import {
+  verificationChecks,
+  type VerificationCheck,
+  type VerificationReport,
+} from '@edgesmith/contract/verification'
 import { bootImageFaults } from '@edgesmith/iso/boot-images'
 import { checkIso } from '@edgesmith/iso/check'
 import { compareTrees } from '@edgesmith/iso/compare-trees'
@@ -10,7 +14,7 @@ import { readSquashfs } from '@edgesmith/iso/squashfs'
 import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
 import { readVolumes } from '@edgesmith/iso/volume'
 import { writeJson } from '@edgesmith/store/json-object'
-import type { ObjectStore } from '@edgesmith/store/object-store'
+import type { DamagedObject, ObjectStore } from '@edgesmith/store/object-store'
 import { requireImage } from './find-artifact.ts'
 import { digestOfFiles, digestOfImage, openStoredImage, type StoredImage } from './stored-image.ts'
 
@@ -32,7 +36,7 @@ const checkOf: Readonly<Record<IsoFaultCode, CheckName>> = {
 /**
  * Reads an ISO image in full and tells what is wrong with it. Where its SHA-256 is not recorded and nothing
  * is wrong, it is recorded.
- * @throws ProblemError `not-an-iso` for an artifact of another kind
+ * @throws ProblemError `not-an-iso` for an artifact of another kind; DamagedObject, see `damageReport`
  */
 export async function verifyImage(store: ObjectStore, stored: StoredArtifact): Promise<VerificationReport> {
   const image = await openStoredImage(store, requireImage(stored))
@@ -77,6 +81,16 @@ export async function verifyImage(store: ObjectStore, stored: StoredArtifact): P
   const { check, sha256 } = await checkDigest(store, stored, image, isSound)
   checks.push(check)
   return { ok: isSound && check.ok, checks, ...(sha256 === undefined ? {} : { sha256 }) }
+}
+
+/** What there is to tell of an image that cannot be read because stored bytes of it are damaged. */
+export function damageReport({ message }: DamagedObject): VerificationReport {
+  const checks = verificationChecks.map((name): VerificationCheck =>
+    name === 'objects'
+      ? { name, ok: false, skipped: false, detail: message }
+      : { name, ok: true, skipped: true, detail: 'What is damaged cannot be read.' },
+  )
+  return { ok: false, checks }
 }
 
 /** Adds the fault that ends a part of the check to the others. */

@@ -5,10 +5,11 @@ import type { Base } from '@edgesmith/bases/base'
 import { removeArtifact } from '@edgesmith/artifacts/artifacts'
 import { ComposeError } from '@edgesmith/compose/compose-error'
 import type { BuildRoad } from '@edgesmith/contract/build'
-import { NoSuchObject } from '@edgesmith/store/object-store'
+import { objectsOf } from '@edgesmith/manifest/manifest'
+import { DamagedObject, NoSuchObject } from '@edgesmith/store/object-store'
 import { buildBase } from './build-base.ts'
 import { composeBase } from './compose-base.ts'
-import { damaged } from './workspace.ts'
+import { damaged, findInputs } from './workspace.ts'
 import type { ProjectContext } from './context.ts'
 import { awaitEarthly, planBuild, type Layers, type Plan } from './plan-build.ts'
 import { publishOutput, type Output } from './publish.ts'
@@ -19,11 +20,7 @@ export class BaseGone extends Error {
   override name = 'BaseGone'
 }
 
-/**
- * Makes what a build is to make, the way that was planned.
- * @throws BuildFault, EngineError, BaseGone, the reason of the run's signal
- */
-export async function makeBuild(context: ProjectContext, run: BuildRun, plan: Plan): Promise<Output> {
+async function makeAsPlanned(context: ProjectContext, run: BuildRun, plan: Plan): Promise<Output> {
   switch (plan.road) {
     case 'plain': {
       const { store } = context
@@ -102,14 +99,44 @@ async function hand(
   return delivery
 }
 
-/** Forgets a base that is being removed, or whose bytes are gone. @throws BaseGone */
+/** Forgets a base that is being removed, or whose bytes are gone or damaged. @throws BaseGone */
 async function unlessGone<T>({ store }: ProjectContext, base: Base, operation: Promise<T>): Promise<T> {
   try {
     return await operation
   } catch (error) {
     if (error instanceof InputDamaged) throw damaged([error.pointer])
-    if (!(error instanceof BaseCondemned) && !(error instanceof NoSuchObject)) throw error
+    const isDamaged =
+      error instanceof DamagedObject && objectsOf(base.manifest).some((key) => error.isOf(key))
+    if (!isDamaged && !(error instanceof BaseCondemned) && !(error instanceof NoSuchObject)) throw error
     await forgetBase(store, base)
-    throw new BaseGone(`The base ${base.id} is gone.`, { cause: error })
+    throw new BaseGone(`The base ${base.id} is ${isDamaged ? 'damaged' : 'gone'}.`, { cause: error })
   }
+}
+
+/**
+ * Makes what a build is to make, the way that was planned.
+ * @throws BuildFault, EngineError, BaseGone, the reason of the run's signal
+ */
+export async function makeBuild(context: ProjectContext, run: BuildRun, plan: Plan): Promise<Output> {
+  try {
+    return await makeAsPlanned(context, run, plan)
+  } catch (error) {
+    throw await nameDamaged(context, run, error)
+  }
+}
+
+/** The fault of a build whose input is damaged in the store; any other error as it is. */
+async function nameDamaged({ store }: ProjectContext, { build }: BuildRun, error: unknown): Promise<unknown> {
+  const found = damagedObject(error)
+  if (found === undefined) return error
+  const inputs = await findInputs(store, build)
+  const pointers = inputs.filter(({ objectKey }) => found.isOf(objectKey)).map(({ pointer }) => pointer)
+  return pointers.length > 0 ? damaged([...new Set(pointers)]) : error
+}
+
+/** What is damaged, where an error comes of that. */
+function damagedObject(error: unknown): DamagedObject | undefined {
+  if (error instanceof DamagedObject) return error
+  if (error instanceof SuppressedError) return damagedObject(error.error) ?? damagedObject(error.suppressed)
+  return error instanceof Error && error.cause !== undefined ? damagedObject(error.cause) : undefined
 }

@@ -46,7 +46,9 @@ export async function startBuilder(
     logger.warn({ err: error }, 'Redis is out of reach.')
   }
 
-  const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
+  const impatience = new AbortController()
+  const store = overrides.store ?? (await openStore(config.objectStore))
+  const stores = new ProjectStores(store.patient(impatience.signal))
   const redis = stack.adopt(
     openRedis(config.redisUrl, { patience: 'endless', name: 'builder', onError: onRedisError }),
     closeRedis,
@@ -108,6 +110,7 @@ export async function startBuilder(
     url,
     async [Symbol.asyncDispose]() {
       await using _watch = abandonWhenAway(redis)
+      impatience.abort()
       await started.disposeAsync()
     },
   }

@@ -49,11 +49,13 @@ export async function readFleetRequest(
     const spec = checkFleetSpec(body)
     return assemble(options.store, spec, {}, new Submission(options.store, spec.build ?? {}, []))
   }
-  const form = await readForm(request, options, parts)
+  // What has come so far is worth to wait for the store.
+  const store = options.store.patient()
+  const form = await readForm(request, { ...options, store }, parts)
   return form.use(({ texts, files }) => {
     const spec = checkFleetSpec(parseSpec(texts.get('spec')?.toString('utf8') ?? ''))
     const sent = { template: texts.get('template'), sites: texts.get('sites') }
-    return assemble(options.store, spec, sent, new Submission(options.store, spec.build ?? {}, files))
+    return assemble(store, spec, sent, new Submission(store, spec.build ?? {}, files))
   })
 }
 

@@ -9,6 +9,7 @@ import { ProblemError } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 import { discardUpload, stageUpload } from '@edgesmith/uploads/uploads'
+import { discardBody } from './discard-body.ts'
 import { checkSpec, parseSpec, specLimitBytes } from './spec-document.ts'
 import { Submission, type StagedFile } from './submission.ts'
 
@@ -37,10 +38,12 @@ export async function readSubmission(request: FastifyRequest, options: IntakeOpt
     const spec = typeof request.body === 'string' ? parseSpec(request.body) : request.body
     return new Submission(options.store, checkSpec(spec), [])
   }
-  const form = await readForm(request, options, submissionParts)
+  // What has come so far is worth to wait for the store.
+  const store = options.store.patient()
+  const form = await readForm(request, { ...options, store }, submissionParts)
   return form.use(({ texts, files }) => {
     const spec = checkSpec(parseSpec(texts.get('spec')?.toString('utf8') ?? ''))
-    return new Submission(options.store, spec, files)
+    return new Submission(store, spec, files)
   })
 }
 
@@ -66,7 +69,7 @@ export async function readForm(
     try {
       return await work()
     } catch (error) {
-      request.raw.resume()
+      discardBody(request)
       for (const file of files) await discardUpload(options.store, file.staged)
       throw error
     }

@@ -19,6 +19,7 @@ import {
 import { requestedRanges, type ByteRange } from '../byte-range.ts'
 import { inProject, type ArtifactContext, type ProjectContext } from '../context.ts'
 import { leaseFor, orNotFound } from '../find-artifact.ts'
+import { reactToDamage } from '../found-damage.ts'
 import { contentRange, multipartRanges } from '../multipart-ranges.ts'
 import { isNotModified, isRangeCurrent } from '../preconditions.ts'
 import { redirectUrl } from '../redirect.ts'
@@ -199,6 +200,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     } catch (error) {
       if (error instanceof ClientGone) request.log.info(error.message)
       else request.log.error({ err: error }, 'A download broke off.')
+      await reactToDamage(context.stores, request.log, error)
     }
   }
 

@@ -1,12 +1,14 @@
 import { inHashingTurn } from '@edgesmith/artifacts/hashing-turn'
 import { ArtifactId } from '@edgesmith/contract/identifiers'
 import { VerificationReport } from '@edgesmith/contract/verification'
+import { DamagedObject } from '@edgesmith/store/object-store'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import { inProject, type ArtifactContext } from '../context.ts'
 import { leaseFor, requireArtifact } from '../find-artifact.ts'
-import { verifyImage } from '../verify-image.ts'
+import { reactToDamage } from '../found-damage.ts'
+import { damageReport, verifyImage } from '../verify-image.ts'
 
 /** `POST /v1/artifacts/{id}/verify`. */
 export function verifyRoutes(app: App, context: ArtifactContext): void {
@@ -36,7 +38,13 @@ export function verifyRoutes(app: App, context: ArtifactContext): void {
       request.raw.setTimeout(0)
       await using _lease = await leaseFor(request, store, id)
       const stored = await requireArtifact(store, id)
-      return await inHashingTurn(() => verifyImage(store, stored))
+      try {
+        return await inHashingTurn(() => verifyImage(store, stored))
+      } catch (error) {
+        if (!(error instanceof DamagedObject)) throw error
+        await reactToDamage(context.stores, request.log, error)
+        return damageReport(error)
+      }
     },
   )
 }

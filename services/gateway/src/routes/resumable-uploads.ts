@@ -3,6 +3,7 @@ import { ResumableUpload } from '@edgesmith/contract/upload'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { parseDigestHeader } from '@edgesmith/uploads/content-digest'
+import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ResumableRecord } from '@edgesmith/uploads/resumable-record'
 import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
 import type { FastifyRequest } from 'fastify'
@@ -62,8 +63,8 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
       parsed(null, payload)
     })
     const { redis, config } = context
-    const tusOf: TusOf = ({ principal }) => ({
-      uploads: new ResumableUploads(inProject(context, principal).store, config.uploadLimits),
+    const tusOf: TusOf = ({ principal, method }) => ({
+      uploads: new ResumableUploads(storeFor(method, inProject(context, principal).store), config.uploadLimits),
       locker: new RedisLocker(redis, principal),
       ttlMs: config.resumableUploadTtlMs,
       limits: config.uploadLimits,
@@ -76,7 +77,12 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
 }
 
 /** What resumable uploads are done with in the project of a request. */
-type TusOf = (request: Pick<FastifyRequest, 'principal'>) => TusContext
+type TusOf = (request: Pick<FastifyRequest, 'principal' | 'method'>) => TusContext
+
+/** The store for a request: what bytes it brings is worth to wait for. */
+function storeFor(method: string, store: ObjectStore): ObjectStore {
+  return method === 'POST' || method === 'PATCH' ? store.patient() : store
+}
 
 function addCreation(app: App, tusOf: TusOf): void {
   app.options(

@@ -11,6 +11,7 @@ import { commitUpload, findUpload, stageUpload } from '@edgesmith/uploads/upload
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import { inProject, type GatewayContext } from '../context.ts'
+import { discardBody } from '../discard-body.ts'
 import { withoutBodyValidation } from '../submission-form.ts'
 
 const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
@@ -90,12 +91,16 @@ function addRoutes(app: App, context: GatewayContext): void {
       const expected = readDigests(request, request.headers)
       const { content, fileName } = await readFile(request)
       const name = request.query.fileName ?? fileName
-      const staged = await stageUpload(store, content, uploadLimits, { expected }).catch((error: unknown) => {
-        request.raw.resume()
-        throw error
-      })
+      // What has come so far is worth to wait for the store.
+      const patient = store.patient()
+      const staged = await stageUpload(patient, content, uploadLimits, { expected }).catch(
+        (error: unknown) => {
+          discardBody(request)
+          throw error
+        },
+      )
       const { upload, created } = await commitUpload(
-        store,
+        patient,
         staged,
         name === undefined ? {} : { fileName: name },
       )

@@ -1,0 +1,26 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse }
+
+/**
+ * Cuts off clients that neither send nor read, but not one that waits for the service: while the service has not
+ * read what came, as during a failure of the object store that an upload sits out, or has not answered, a
+ * connection is silent through no fault of the client's.
+ */
+export function cutIdleConnections(server: Server, idleTimeoutMs: number): void {
+  const current = new WeakMap<Socket, Exchange>()
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    current.set(request.socket, { request, response })
+  })
+  server.on('timeout', (socket: Socket) => {
+    const exchange = current.get(socket)
+    if (exchange !== undefined && isServicesTurn(exchange)) socket.setTimeout(idleTimeoutMs)
+    else socket.destroy()
+  })
+}
+
+function isServicesTurn({ request, response }: Exchange): boolean {
+  if (response.writableEnded || response.destroyed || response.writableLength > 0) return false
+  return request.complete || request.readableLength > 0
+}
