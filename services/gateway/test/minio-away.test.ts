@@ -10,10 +10,13 @@ import { startRedisServer } from '@edgesmith/builds/redis-server'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { Upload } from '@edgesmith/contract/upload'
 import { openMinioStore } from '@edgesmith/store/minio-store'
+import type { ObjectStore } from '@edgesmith/store/object-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import { Client } from 'minio'
 import { startMinio, type MinioServer } from '../../../deploy/minio/server.ts'
 import { asOperator, fetch } from '../../../test/support/as-operator.ts'
+import { ownProject } from '../../../test/support/projects.ts'
 import { spawnGateway, type GatewayProcess } from './gateway-process.ts'
 import { beginUpload, tusRequest } from './tus-client.ts'
 
@@ -98,11 +101,15 @@ describe('Uploads while MinIO is away', () => {
   }
 
   async function assertStored(): Promise<void> {
-    const store = await openMinioStore({ ...minio, bucket })
+    const store = await openStore()
     const found = await findUpload(store, id())
     assert.ok(found !== undefined)
     assert.ok(content.equals(await buffer(await store.get(found.objectKey))))
     assert.equal(await countIncomplete(), 0)
+  }
+
+  async function openStore(): Promise<ObjectStore> {
+    return new ProjectStores(await openMinioStore({ ...minio, bucket })).of(ownProject)
   }
 
   async function countIncomplete(): Promise<number> {
@@ -162,7 +169,7 @@ describe('Uploads while MinIO is away', () => {
     // The rest of the body does not keep it.
     await gateway[Symbol.asyncDispose]()
     await bringBack?.()
-    const store = await openMinioStore({ ...minio, bucket })
+    const store = await openStore()
     assert.equal(await findUpload(store, id()), undefined)
   })
 

@@ -64,7 +64,10 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
     })
     const { redis, config } = context
     const tusOf: TusOf = ({ principal, method }) => ({
-      uploads: new ResumableUploads(storeFor(method, inProject(context, principal).store), config.uploadLimits),
+      uploads: new ResumableUploads(
+        storeFor(method, inProject(context, principal).store),
+        config.uploadLimits,
+      ),
       locker: new RedisLocker(redis, principal),
       ttlMs: config.resumableUploadTtlMs,
       limits: config.uploadLimits,
