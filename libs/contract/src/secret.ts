@@ -71,6 +71,17 @@ export const SecretKind = Type.Enum(['palette-api-key', 'registry', 'ubuntu-pro'
     '`palette-api-key` of Palette, `registry` credentials of an image registry, `ubuntu-pro` token of a subscription, `opaque` any text.',
 })
 
+const example = {
+  name: 'harbor-robot',
+  kind: 'registry',
+  registry: 'harbor.example.com',
+  version: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
+  keyId: '5f2b7c0d9e1a4386',
+  state: 'usable',
+  createdAt: '2026-03-14T09:26:53.589Z',
+  updatedAt: '2026-03-14T09:26:53.589Z',
+}
+
 /** What is told of a secret. */
 export const Secret = Type.Object(
   {
@@ -93,25 +104,14 @@ export const Secret = Type.Object(
     title: 'Secret',
     additionalProperties: false,
     description: 'What is told of a secret; never what it holds.',
-    examples: [
-      {
-        name: 'harbor-robot',
-        kind: 'registry',
-        registry: 'harbor.example.com',
-        version: '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11',
-        keyId: '5f2b7c0d9e1a4386',
-        state: 'usable',
-        createdAt: '2026-03-14T09:26:53.589Z',
-        updatedAt: '2026-03-14T09:26:53.589Z',
-      },
-    ],
+    examples: [example],
   },
 )
 
 /** Answer of `GET /v1/secrets`. */
 export const SecretList = Type.Object(
   { items: Type.Array(Secret) },
-  { title: 'SecretList', additionalProperties: false },
+  { title: 'SecretList', additionalProperties: false, examples: [{ items: [example] }] },
 )
 
 const Base64 = Type.String({ pattern: '^[A-Za-z0-9+/]+={0,2}$' })
