@@ -14,6 +14,7 @@ export async function serviceEnvironment(): Promise<Record<string, string>> {
     DEFAULT_ARG_FILE: argFile,
     INSECURE_REGISTRIES: registry,
     BOOTSTRAP_API_KEY: operatorKey,
+    SBOM_TOOL: fromSetUp('EDGESMITH_TEST_SYFT'),
     GATEWAY_PORT: '0',
     VALIDATION_PORT: '0',
     BUILDER_PORT: '0',

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { runCommand } from '../../deploy/setup/command.ts'
+import { lastLine, runCommand } from '../../deploy/setup/command.ts'
 import { ensureDebianPackages, neededBy } from '../../deploy/setup/debian-packages.ts'
 import { ensureDocker } from '../../deploy/setup/docker.ts'
 import { ensureEngineImage } from '../../deploy/setup/engine-image.ts'
@@ -13,18 +13,20 @@ export async function setUp(): Promise<Record<SetUpVariable, string>> {
   await phase('Debian packages', () => ensureDebianPackages(Object.values(neededBy).flat()))
   const dockerHost = await phase('Docker', ensureDocker)
   const minio = join(repositoryDirectory, 'deploy/minio/install.sh')
-  // The engine and MinIO are both built by the Go compiler, which takes all cores it finds; the
-  // fixture's images wait for the network.
-  const [engineImage, fixture] = await Promise.all([
+  const installSyft = join(repositoryDirectory, 'deploy/syft/install.sh')
+  // The engine, MinIO and syft are built by the Go compiler, which takes all cores it finds; the fixture's images
+  // wait for the network.
+  const [{ engineImage, syft }, fixture] = await Promise.all([
     phase('Engine image', () => ensureEngineImage(dockerHost)).then(async (image) => {
       await phase('MinIO', () => runCommand(minio, []))
-      return image
+      return { engineImage: image, syft: lastLine(await phase('syft', () => runCommand(installSyft, []))) }
     }),
     phase('CanvOS fixture', () => ensureFixture(dockerHost)),
   ])
   return {
     DOCKER_HOST: dockerHost,
     EDGESMITH_TEST_ENGINE_IMAGE: engineImage,
+    EDGESMITH_TEST_SYFT: syft,
     EDGESMITH_TEST_CANVOS_REPOSITORY: fixture.repository,
     EDGESMITH_TEST_CANVOS_ARG_FILE: fixture.argFile,
   }

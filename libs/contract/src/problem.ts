@@ -38,6 +38,7 @@ export const problems = {
   'key-revoked': { status: 409, title: 'The API key has been revoked' },
   'key-is-configured': { status: 409, title: 'The API key is set by the configuration of the service' },
   'provenance-unavailable': { status: 409, title: 'The provenance of the artifact cannot be told' },
+  'sbom-unavailable': { status: 409, title: 'The packages of the artifact cannot be listed' },
   'checksums-pending': { status: 409, title: 'The checksums are still being computed' },
   'retention-running': { status: 409, title: 'Another run of retention is under way' },
   'retention-refused': { status: 409, title: 'Retention would remove what it must not' },

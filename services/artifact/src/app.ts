@@ -14,6 +14,7 @@ import { downloadUrlRoutes } from './routes/download-urls.ts'
 import { downloadRoutes } from './routes/downloads.ts'
 import { materializeRoute } from './routes/materialize.ts'
 import { provenanceRoutes } from './routes/provenance.ts'
+import { sbomRoute } from './routes/sbom.ts'
 import { verifyRoutes } from './routes/verify.ts'
 
 /** Makes the artifact service's app. */
@@ -34,6 +35,7 @@ export async function createArtifactApp(context: ArtifactContext, logger: Fastif
   checksumRoute(app, context)
   materializeRoute(app, context)
   provenanceRoutes(app, context)
+  sbomRoute(app, context)
   downloadRoutes(app, context)
   return app
 }

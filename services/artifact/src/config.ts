@@ -51,6 +51,11 @@ export const artifactVariables = {
     default: 'urn:edgesmith:builder',
     description: 'URI by which provenance names this installation, who vouches for its builds.',
   }),
+  SBOM_TOOL: text({
+    default: 'syft',
+    description:
+      'Name or path of syft, which lists the packages of images; `deploy/syft/install.sh` builds it. Without it there is no SBOM.',
+  }),
   ARTIFACT_CACHE_DIRECTORY: optional(
     text({
       description:
@@ -94,6 +99,8 @@ export type ArtifactConfig = {
   readonly signingKeys: readonly string[]
   /** Who signs provenance; there is none when left out. */
   readonly provenance?: ProvenanceConfig | undefined
+  /** Name or path of syft; `syft` when left out. */
+  readonly sbomTool?: string
   /** Where bytes of images are kept; not at all when left out. */
   readonly cache?: CacheConfig | undefined
   /** Where clients reach MinIO, when they are to be redirected to it. */
@@ -136,6 +143,7 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
       env.PROVENANCE_KEYS.length === 0
         ? undefined
         : { keyFiles: env.PROVENANCE_KEYS, builderId: env.PROVENANCE_BUILDER_ID },
+    sbomTool: env.SBOM_TOOL,
     // The objects of a directory lie on a disk of this machine already.
     cache:
       cacheDirectory === undefined || objectStore.kind === 'directory'
