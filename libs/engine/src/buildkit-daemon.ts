@@ -95,7 +95,7 @@ export class BuildkitDaemon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { docker, workerId } = this.#options
+    const { docker } = this.#options
     await Promise.allSettled([this.#starting])
     const current = this.#current
     this.#current = undefined
@@ -104,12 +104,12 @@ export class BuildkitDaemon implements AsyncDisposable {
     await unlessStatus([304, 404], current.container.stop({ t: stopTimeoutSeconds }))
     await removeContainer(current.container)
     for (const role of ['client-network', 'egress-network'] as const) {
-      await unlessStatus([404], docker.getNetwork(nameOf(workerId, role)).remove())
+      await unlessStatus([404], docker.getNetwork(nameOf(this.#options, role)).remove())
     }
   }
 
   async #replace(old: RunningDaemon | undefined): Promise<RunningDaemon> {
-    const { docker, image, workerId, onReplaced } = this.#options
+    const { docker, image, workerId, tenant, onReplaced } = this.#options
     try {
       if (old !== undefined) {
         clearInterval(old.refreshing)
@@ -117,9 +117,12 @@ export class BuildkitDaemon implements AsyncDisposable {
         await removeContainer(old.container)
       }
       const engine = await ensureImage(docker, image)
-      await ensureNetwork(docker, workerId, 'client-network')
-      await ensureNetwork(docker, workerId, 'egress-network')
-      await docker.createVolume({ Name: nameOf(workerId, 'cache'), Labels: labelsOf({ workerId }, 'cache') })
+      await ensureNetwork(this.#options, 'client-network')
+      await ensureNetwork(this.#options, 'egress-network')
+      await docker.createVolume({
+        Name: nameOf(this.#options, 'cache'),
+        Labels: labelsOf({ workerId, tenant }, 'cache'),
+      })
       const rules = await this.#rules(engine)
       this.#current = await startDaemon(this.#options, engine, rules)
       this.#keepPolicy(this.#current, engine, rules)
@@ -136,7 +139,7 @@ export class BuildkitDaemon implements AsyncDisposable {
 
   async #rules(engine: EngineImage): Promise<NetworkRules> {
     const { workerId, network } = this.#options
-    const facts = await this.#watch.look(workerId, engine.reference, nameOf(workerId, 'client-network'))
+    const facts = await this.#watch.look(workerId, engine.reference, nameOf(this.#options, 'client-network'))
     return networkRules(network.kind, daemonPort, facts)
   }
 
@@ -181,14 +184,14 @@ async function startDaemon(
       { type: 'file', path: 'key.pem', mode: 0o600, body: server.key },
       ...daemonFiles(options.limits, rules),
     ])
-    await docker.getNetwork(nameOf(workerId, 'egress-network')).connect({ Container: container.id })
+    await docker.getNetwork(nameOf(options, 'egress-network')).connect({ Container: container.id })
     await container.start()
     const running: RunningDaemon = {
       container,
       expiresAt: authority.notAfter.getTime(),
       hasEnded: false,
       endpoint: {
-        network: nameOf(workerId, 'client-network'),
+        network: nameOf(options, 'client-network'),
         address: `tcp://${daemonName}:${daemonPort}`,
         authority: authority.certificate,
         issue: (name, lifetimeMs) => authority.issue({ name, usage: 'client', lifetimeMs }),

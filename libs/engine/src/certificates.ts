@@ -28,8 +28,8 @@ export type LeafOptions = {
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 
-/** How far the clocks of two machines may be apart, in milliseconds. */
-const clockSkewMs = 10 * 60_000
+/** How far a clock may be from another, or jump, in milliseconds: certificates hold before and beyond. */
+export const clockSkewMs = 2 * 24 * 60 * 60_000
 
 /**
  * A certificate authority that lives in memory alone: the daemon of a worker and its clients know each

@@ -3,12 +3,14 @@ import { runcScript, startScript } from './daemon-files.ts'
 import type { DaemonLimits } from './daemon-limits.ts'
 import { unlessStatus } from './docker.ts'
 import type { EngineImage } from './image.ts'
-import { labelsOf, type Role } from './labels.ts'
+import { labelsOf, type Owner, type Role } from './labels.ts'
 
 /** What a worker's daemon is made from. */
 export type DaemonSettings = {
   readonly docker: Docker
   readonly workerId: string
+  /** Whose builds alone the daemon serves; those of all tenants when left out. */
+  readonly tenant?: string | undefined
   readonly image: string
   /** What the cache may hold, in bytes; older content is thrown away beyond that. */
   readonly cacheBytes: number
@@ -50,15 +52,16 @@ export function cacheDirectory(engine: EngineImage): string {
 
 /** The container of a worker's daemon. */
 export function daemonContainer(options: DaemonSettings, engine: EngineImage): Docker.ContainerCreateOptions {
-  const { workerId, cacheBytes, parallelism, insecureRegistries, limits, runtime, stepLogBytes } = options
+  const { workerId, tenant, cacheBytes, parallelism, insecureRegistries, limits, runtime, stepLogBytes } =
+    options
   const directory = cacheDirectory(engine)
-  const network = nameOf(workerId, 'client-network')
+  const network = nameOf(options, 'client-network')
   const command =
     engine.entrypoint[0] === clientEntrypoint ? daemonCommand : [...engine.entrypoint, ...engine.command]
   return {
-    name: nameOf(workerId, 'buildkit'),
+    name: nameOf(options, 'buildkit'),
     Image: engine.reference,
-    Labels: labelsOf({ workerId }, 'buildkit'),
+    Labels: labelsOf({ workerId, tenant }, 'buildkit'),
     Entrypoint: [startScript],
     Cmd: [...command, `--oci-worker-binary=${runcScript}`],
     Env: [
@@ -80,7 +83,7 @@ export function daemonContainer(options: DaemonSettings, engine: EngineImage): D
       SecurityOpt: ['seccomp=unconfined', 'apparmor=unconfined'],
       // The steps' network is masqueraded inside the container.
       Sysctls: { 'net.ipv4.ip_forward': '1' },
-      Mounts: [{ Type: 'volume', Source: nameOf(workerId, 'cache'), Target: directory }],
+      Mounts: [{ Type: 'volume', Source: nameOf(options, 'cache'), Target: directory }],
       Memory: limits.memoryBytes,
       MemorySwap: limits.memoryBytes,
       ...(limits.cpus === undefined ? {} : { NanoCpus: Math.round(limits.cpus * 1e9) }),
@@ -101,21 +104,20 @@ function registryConfig(registries: readonly string[]): string {
 
 /** Makes a network of a worker where it is not there. */
 export async function ensureNetwork(
-  docker: Docker,
-  workerId: string,
+  { docker, workerId, tenant }: Pick<DaemonSettings, 'docker' | 'workerId' | 'tenant'>,
   role: 'client-network' | 'egress-network',
 ): Promise<void> {
-  const name = nameOf(workerId, role)
+  const name = nameOf({ workerId, tenant }, role)
   if ((await unlessStatus([404], docker.getNetwork(name).inspect())) !== undefined) return
   await docker.createNetwork({
     Name: name,
     Driver: 'bridge',
     ...(role === 'client-network' ? { Internal: true, Options: withoutHost } : {}),
-    Labels: labelsOf({ workerId }, role),
+    Labels: labelsOf({ workerId, tenant }, role),
   })
 }
 
-/** The name that something of a worker has in Docker. */
-export function nameOf(workerId: string, role: Role): string {
-  return `edgesmith-${workerId}-${role}`
+/** The name that something of a worker, or of its daemon for one tenant, has in Docker. */
+export function nameOf({ workerId, tenant }: Omit<Owner, 'buildId'>, role: Role): string {
+  return tenant === undefined ? `edgesmith-${workerId}-${role}` : `edgesmith-${workerId}-${role}.${tenant}`
 }

@@ -4,6 +4,8 @@ export const labelNames = {
   worker: 'io.edgesmith.worker',
   /** Id of the build it was made for; left out on what serves all builds of a worker. */
   build: 'io.edgesmith.build',
+  /** Tenant whose builds alone it serves; left out on what serves those of all. */
+  tenant: 'io.edgesmith.tenant',
   /** What it is for, see `Role`. */
   role: 'io.edgesmith.role',
 } as const
@@ -13,14 +15,19 @@ export type Role =
   'buildkit' | 'client' | 'workspace' | 'cache' | 'client-network' | 'egress-network' | 'network-look'
 
 /** Who made something in Docker, and for which build. */
-export type Owner = { readonly workerId: string; readonly buildId?: string }
+export type Owner = {
+  readonly workerId: string
+  readonly buildId?: string
+  readonly tenant?: string | undefined
+}
 
 /** The labels of a container, network or volume. */
-export function labelsOf({ workerId, buildId }: Owner, role: Role): Record<string, string> {
+export function labelsOf({ workerId, buildId, tenant }: Owner, role: Role): Record<string, string> {
   return {
     [labelNames.worker]: workerId,
     [labelNames.role]: role,
     ...(buildId === undefined ? {} : { [labelNames.build]: buildId }),
+    ...(tenant === undefined ? {} : { [labelNames.tenant]: tenant }),
   }
 }
 

@@ -1,5 +1,5 @@
 import type Docker from 'dockerode'
-import { unlessStatus, viaDocker } from './docker.ts'
+import { dockerStatus, unlessStatus, viaDocker } from './docker.ts'
 import { labelFilter, labelNames, type Owner, type Role } from './labels.ts'
 import { removeContainer } from './removal.ts'
 
@@ -37,4 +37,49 @@ async function removeAll(docker: Docker, owner: Owner | { readonly buildId: stri
     reaped.push({ kind: 'volume', name: Name })
   }
   return reaped
+}
+
+/** Time after which nothing made for one build is still in use: no build is given more than a day. */
+const staleMs = 2 * 24 * 60 * 60_000
+
+/**
+ * Removes what workers that never came back left behind, whatever their names: containers and volumes of
+ * builds that were made days ago, daemons that ended days ago, and their networks. Caches are kept.
+ */
+export function reapStale(docker: Docker, now: Date): Promise<Reaped[]> {
+  return viaDocker(async () => {
+    const reaped: Reaped[] = []
+    const filters = { label: [labelNames.worker] }
+    const isStale = (created: number) => now.getTime() - created > staleMs
+    for (const { Id, Names, Created, State, Labels } of await docker.listContainers({ all: true, filters })) {
+      const serves = State === 'running' && Labels[labelNames.build] === undefined
+      if (serves || !isStale(Created * 1000)) continue
+      await removeContainer(docker.getContainer(Id))
+      reaped.push({ kind: 'container', name: Names[0]?.replace(/^\//, '') ?? Id })
+    }
+    for (const { Id, Name, Created } of await docker.listNetworks({ filters })) {
+      // One that is in use is refused.
+      if (!isStale(Date.parse(Created))) continue
+      const refused = await unlessRefused(docker.getNetwork(Id).remove())
+      if (!refused) reaped.push({ kind: 'network', name: Name })
+    }
+    const { Volumes: volumes } = await docker.listVolumes({ filters })
+    for (const volume of volumes) {
+      const { Name, Labels, CreatedAt } = volume as typeof volume & { CreatedAt?: string }
+      if (Labels[labelNames.role] === cacheRole || !isStale(Date.parse(CreatedAt ?? ''))) continue
+      if (!(await unlessRefused(docker.getVolume(Name).remove()))) reaped.push({ kind: 'volume', name: Name })
+    }
+    return reaped
+  })
+}
+
+/** True when Docker refuses, for what is to be removed is in use or gone. */
+async function unlessRefused(removal: Promise<unknown>): Promise<boolean> {
+  try {
+    await removal
+    return false
+  } catch (error) {
+    if (![403, 404, 409].includes(dockerStatus(error) ?? 0)) throw error
+    return true
+  }
 }

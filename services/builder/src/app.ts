@@ -4,7 +4,7 @@ import type { BuilderContext } from './context.ts'
 
 /** Makes the builder's app: health and readiness alone. */
 export function createBuilderApp(context: BuilderContext): App {
-  const { redis, stores, docker, daemon, logger } = context
+  const { redis, stores, docker, daemons, logger } = context
   return createApp({
     logger,
     dependencies: [
@@ -18,7 +18,7 @@ export function createBuilderApp(context: BuilderContext): App {
       },
       {
         name: 'buildkit',
-        check: () => daemon.check(),
+        check: () => daemons.check(),
       },
     ],
   })

@@ -10,6 +10,7 @@ import {
 import {
   ConfigurationError,
   automatic,
+  boolean,
   choice,
   integer,
   list,
@@ -103,6 +104,18 @@ export const builderVariables = {
     minimum: 1024 ** 2,
     maximum: Number.MAX_SAFE_INTEGER,
     description: 'What the cache of the BuildKit daemon may hold, in bytes.',
+  }),
+  CACHE_BY_TENANT: boolean({
+    default: false,
+    description:
+      'Whether the builds of each tenant have a BuildKit daemon of their own, with networks and a cache that no other tenant reaches. Each may use what the `BUILDKIT_` variables say. Otherwise the layers and cache mounts of all tenants are in one cache.',
+  }),
+  CACHE_IDLE_SECONDS: integer({
+    default: 600,
+    minimum: 1,
+    maximum: 604_800,
+    description:
+      "Time after its last build at which a tenant's own BuildKit daemon ends, in seconds; its cache is kept.",
   }),
   BUILDKIT_PARALLELISM: integer({
     default: 4,
@@ -267,6 +280,7 @@ export type BuilderConfig = {
     readonly limits: DaemonWishes
     readonly runtime: string | undefined
   }
+  readonly cache: { readonly byTenant: boolean; readonly idleSeconds: number }
   readonly network: {
     readonly kind: BuildNetwork
     readonly listed: readonly Destination[]
@@ -357,6 +371,7 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
       },
       runtime: env.DAEMON_RUNTIME,
     },
+    cache: { byTenant: env.CACHE_BY_TENANT, idleSeconds: env.CACHE_IDLE_SECONDS },
     network: {
       kind: env.BUILD_NETWORK,
       listed,

@@ -5,7 +5,6 @@ import type { ConclusionParts } from '@edgesmith/builds/build-conclusion'
 import type { Notifications } from '@edgesmith/builds/notifications'
 import type { BuildEngine } from '@edgesmith/contract/build'
 import type { Mirror } from '@edgesmith/canvos/mirror'
-import type { BuildkitDaemon } from '@edgesmith/engine/buildkit-daemon'
 import type { ProjectRef } from '@edgesmith/contract/project'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
@@ -13,6 +12,7 @@ import type { Keyring } from '@edgesmith/secrets/keyring'
 import type Docker from 'dockerode'
 import type { FastifyBaseLogger } from 'fastify'
 import type { BuilderConfig } from './config.ts'
+import type { Daemons } from './daemons.ts'
 
 /** What the builder works with: the builds of all projects. */
 export type BuilderContext = ConclusionParts & {
@@ -22,7 +22,7 @@ export type BuilderContext = ConclusionParts & {
   readonly notifications: Notifications
   readonly mirror: Mirror
   readonly docker: Docker
-  readonly daemon: BuildkitDaemon
+  readonly daemons: Daemons
   readonly digests: ImageDigests
   readonly maker: Maker
   /** Undefined where no keys are configured. */

@@ -11,12 +11,13 @@ export type DaemonParts = {
   readonly logger: FastifyBaseLogger
 }
 
-/** The BuildKit daemon of a worker; it is not started yet. */
-export function openDaemon({ docker, config, limits, logger }: DaemonParts): BuildkitDaemon {
+/** The BuildKit daemon of a worker, or of one tenant alone; it is not started yet. */
+export function openDaemon({ docker, config, limits, logger }: DaemonParts, tenant?: string): BuildkitDaemon {
   const { workerId, engine, network, logLimitBytes } = config
   return new BuildkitDaemon({
     docker,
     workerId,
+    tenant,
     image: engine.daemonImage,
     cacheBytes: engine.cacheBytes,
     parallelism: engine.parallelism,
@@ -26,10 +27,10 @@ export function openDaemon({ docker, config, limits, logger }: DaemonParts): Bui
     stepLogBytes: logLimitBytes,
     network,
     onStalePolicy: (error) => {
-      logger.error({ err: error }, 'The network policy of builds is not brought up to date.')
+      logger.error({ err: error, tenant }, 'The network policy of builds is not brought up to date.')
     },
     onReplaced: (reason) => {
-      logger.warn({ reason }, 'The BuildKit daemon is replaced.')
+      logger.warn({ reason, tenant }, 'The BuildKit daemon is replaced.')
     },
   })
 }

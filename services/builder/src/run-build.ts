@@ -2,6 +2,7 @@ import type { Build, ResolvedImage } from '@edgesmith/contract/build'
 import type { BuildTarget } from '@edgesmith/contract/build-spec'
 import { earthlyTarget } from '@edgesmith/contract/build-spec'
 import type { TakenEntry } from '@edgesmith/engine/archive'
+import { clockSkewMs } from '@edgesmith/engine/certificates'
 import type { DaemonEndpoint } from '@edgesmith/engine/buildkit-daemon'
 import { ClientContainer } from '@edgesmith/engine/client-container'
 import { awaitDocker } from '@edgesmith/engine/docker'
@@ -41,9 +42,6 @@ const diskFull = /no space left on device/i
 
 /** How BuildKit says that it cannot have an image. */
 const unpulledImage = /resolve image config for (?<image>\S+?): (?:\k<image>: )?(?<reason>.{1,300})/
-
-/** How long a client's certificate outlasts the time limit of its build, in milliseconds. */
-const certificateMarginMs = 10 * 60_000
 
 /** How long a build waits for a Docker that was lost, in milliseconds. */
 const dockerPatienceMs = 60_000
@@ -108,11 +106,12 @@ async function runOnce<Made>(
   { placeholder, take }: EarthlyWork<Made>,
   secrets: BuildSecrets,
 ): Promise<EarthlyResult<Made>> {
-  const { docker, daemon, config, mirror, store, digests } = context
+  const { docker, daemons, config, mirror, store, digests } = context
   const { build, log, signal } = run
   run.output.restart()
   await reap(docker, { buildId: build.id })
-  const endpoint = await daemon.ready()
+  using lease = await daemons.lease(build.tenant)
+  const endpoint = await lease.daemon.ready()
   signal.throwIfAborted()
   await assertFit(context, run, endpoint)
   await using client = await ClientContainer.create({
@@ -126,13 +125,13 @@ async function runOnce<Made>(
     user: { uid: config.client.userId, gid: config.client.userId },
     secrets: secrets.client,
     runs: runsOf[build.target],
-    lifetimeMs: run.timeoutSeconds * 1000 + certificateMarginMs,
+    lifetimeMs: run.timeoutSeconds * 1000 + clockSkewMs,
   })
   await log.say(`CanvOS ${build.canvos.tag}, ${earthlyTarget[build.target]}`)
   const laid: LaidInput[] = []
   await client.put(
     workspaceEntries(
-      { mirror, store, workDirectory: config.workDirectory },
+      { mirror, store, workDirectory: config.workDirectory, workerId: config.workerId },
       { ...build, arguments: secrets.arguments },
       signal,
       laid,

@@ -11,7 +11,7 @@ import { bearableBuilds, daemonLimits } from '@edgesmith/engine/daemon-limits'
 import { openDocker } from '@edgesmith/engine/docker'
 import { ensureImage } from '@edgesmith/engine/image'
 import { assertRuntimes, lookAtMachine } from '@edgesmith/engine/machine'
-import { reap } from '@edgesmith/engine/reaper'
+import { reap, reapStale } from '@edgesmith/engine/reaper'
 import { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
 import { openKeyring } from '@edgesmith/secrets/keys'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
@@ -21,7 +21,8 @@ import { ProjectStores } from '@edgesmith/store/project-stores'
 import { createBuilderApp } from './app.ts'
 import { startBuildWorker } from './build-worker.ts'
 import { startFleetWorkers } from './fleet-workers.ts'
-import { openDaemon } from './open-daemon.ts'
+import { reapCheckouts } from './checkouts.ts'
+import { Daemons } from './daemons.ts'
 import { keepRetaining } from './retention-job.ts'
 import type Docker from 'dockerode'
 import type { BuilderConfig } from './config.ts'
@@ -64,7 +65,7 @@ export async function startBuilder(
   const machine = await lookAtMachine(docker)
   assertRuntimes(machine, { CLIENT_RUNTIME: config.client.runtime, DAEMON_RUNTIME: config.engine.runtime })
   const limits = daemonLimits(machine, config.engine.limits)
-  const daemon = stack.use(openDaemon({ docker, config, limits, logger }))
+  const daemons = stack.use(new Daemons({ docker, config, limits, logger }))
   const { userDataReserveBytes, imageDigestTtlSeconds } = config
   const { insecureRegistries } = config.engine
   const { allowed } = config.network
@@ -83,16 +84,21 @@ export async function startBuilder(
     notifications,
     mirror,
     docker,
-    daemon,
+    daemons,
     digests,
     maker,
     keyring,
     redactors,
     engine: { repository: mirror.repository, images: engineImages },
   }
-  const reaped = await reap(docker, { workerId: config.workerId })
+  const now = new Date()
+  const reaped = [
+    ...(await reap(docker, { workerId: config.workerId })),
+    ...(await reapStale(docker, now)),
+    ...(await reapCheckouts(config, now)),
+  ]
   if (reaped.length > 0) logger.warn({ reaped }, 'Removed what an earlier worker of this name left behind.')
-  await daemon.ready()
+  await daemons.start()
   await publishEngineProfile(redis, { ...maker, insecureRegistries, allowed, imageDigestTtlSeconds })
 
   const app = stack.adopt(createBuilderApp(context), (opened) => opened.close())

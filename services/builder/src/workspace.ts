@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
+import { readdir, readFile, readlink, stat } from 'node:fs/promises'
 import { createReadStream } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, posix } from 'node:path'
 import { pipeline, type Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -19,12 +18,12 @@ import { DigestStream } from '@edgesmith/store/digest-stream'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
 import { findUpload } from '@edgesmith/uploads/uploads'
 import { BuildFault } from './build-fault.ts'
+import { makeCheckout, type CheckoutPlace } from './checkouts.ts'
 
-type WorkspaceParts = {
+/** What a workspace is made of, and where the working tree is put for a moment. */
+type WorkspaceParts = CheckoutPlace & {
   readonly mirror: Mirror
   readonly store: ObjectStore
-  /** Where the working tree is put for a moment; the system's own directory when left out. */
-  readonly workDirectory: string | undefined
 }
 
 /** An input of a build, with the files of those tars that are laid one by one. */
@@ -70,12 +69,10 @@ export async function* workspaceEntries(
     inputs: await findInputs(parts.store, build),
     arguments: build.arguments,
   })
-  const directory = await mkdtemp(join(parts.workDirectory ?? tmpdir(), 'edgesmith-checkout-'))
-  try {
-    await checkOut(parts.mirror, build, directory, signal)
-    yield* treeEntries(directory)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
+  {
+    await using checkout = await makeCheckout(parts)
+    await checkOut(parts.mirror, build, checkout.directory, signal)
+    yield* treeEntries(checkout.directory)
   }
   yield { type: 'file', path: argFilePath, mode: 0o644, body: writeArgFile(layout.arguments) }
   for (const parent of new Set(layout.files.map(({ path }) => posix.dirname(path)))) {

@@ -16,6 +16,7 @@ import { openMirror } from '@edgesmith/canvos/mirror'
 import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildInputs, BuildSpec, BuildTarget } from '@edgesmith/contract/build-spec'
+import type { ProjectRef } from '@edgesmith/contract/project'
 import type { BuildEvent } from '@edgesmith/contract/event'
 import { openDocker } from '@edgesmith/engine/docker'
 import { labelFilter, labelNames } from '@edgesmith/engine/labels'
@@ -40,6 +41,8 @@ export type SubmitOptions = {
   readonly sealedArguments?: Build['sealedArguments']
   readonly timeoutSeconds?: number
   readonly tag?: string
+  /** Another project than that of the tests. */
+  readonly project?: ProjectRef
   /** `bypass` when left out, so that a build runs Earthly whatever was built before it. */
   readonly cache?: 'use' | 'bypass'
 }
@@ -154,7 +157,7 @@ export class Harness implements AsyncDisposable {
     }
     const build = createBuild(
       {
-        ...ownProject,
+        ...(options.project ?? ownProject),
         target: options.target ?? 'iso',
         canvos: { tag, commit: await this.#commitOf(tag) },
         spec,

@@ -9,7 +9,7 @@ import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { startBuildWorker } from '@edgesmith/builder-service/build-worker'
-import { openDaemon } from '@edgesmith/builder-service/open-daemon'
+import { Daemons } from '@edgesmith/builder-service/daemons'
 import { readEnv, toConfig } from '@edgesmith/builder-service/config'
 import { recipeOfSite } from '@edgesmith/builder-service/fleet-stamp'
 import { startFleetWorkers } from '@edgesmith/builder-service/fleet-workers'
@@ -86,11 +86,11 @@ export class FleetBuilder implements AsyncDisposable {
     const config = toConfig(readEnv({ ...environment, ...own, DOCKER_HOST: 'unix:///nowhere/docker.sock' }))
     const docker = openDocker(config.docker)
     const limits = daemonLimits({ cpus: 2, memoryBytes: 8 * 1024 ** 3 }, config.engine.limits)
-    const daemon = openDaemon({ docker, config, limits, logger: fastifyLogger })
+    const daemons = new Daemons({ docker, config, limits, logger: fastifyLogger })
     const { repository: canvos, mirrorDirectory: directory } = config.canvos
     const context = {
       ...{ config, redis, repository, events, stores: this.#stores, notifications: this.#notifications },
-      ...{ docker, daemon, digests: this.#digests, maker },
+      ...{ docker, daemons, digests: this.#digests, maker },
       logger: mayWarn ? silentLogger : fastifyLogger,
       mirror: openMirror({ repository: canvos, directory }),
       engine: { repository: canvos, images: [] },
