@@ -95,7 +95,6 @@ export class BuildkitDaemon implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { docker } = this.#options
     await Promise.allSettled([this.#starting])
     const current = this.#current
     this.#current = undefined
@@ -103,6 +102,11 @@ export class BuildkitDaemon implements AsyncDisposable {
     clearInterval(current.refreshing)
     await unlessStatus([304, 404], current.container.stop({ t: stopTimeoutSeconds }))
     await removeContainer(current.container)
+    await this.#removeNetworks()
+  }
+
+  async #removeNetworks(): Promise<void> {
+    const { docker } = this.#options
     for (const role of ['client-network', 'egress-network'] as const) {
       await unlessStatus([404], docker.getNetwork(nameOf(this.#options, role)).remove())
     }
@@ -128,6 +132,9 @@ export class BuildkitDaemon implements AsyncDisposable {
       this.#keepPolicy(this.#current, engine, rules)
       return this.#current
     } catch (error) {
+      this.#current = undefined
+      // Nobody disposes of what has not started. What Docker keeps is reaped at the next start.
+      await this.#removeNetworks().catch(() => undefined)
       if (error instanceof EngineError) throw error
       throw new EngineError(
         'docker-unavailable',
