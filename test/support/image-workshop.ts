@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { appendFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -10,6 +11,7 @@ import { objectManifest, patchManifest, type Manifest } from '@edgesmith/manifes
 import { openManifest } from '@edgesmith/manifest/open-manifest'
 import type { UserDataSlot } from '@edgesmith/stamp/slot'
 import { stamp } from '@edgesmith/stamp/stamp'
+import { BlockSums } from '@edgesmith/store/block-sums'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 
@@ -35,8 +37,7 @@ const others: Readonly<Record<string, Buffer>> = {
 export const longPath = `/opt/${longName}`
 
 /**
- * A directory with what xorriso makes images of. The images are objects of a store: each object is a file whose
- * path is its key.
+ * A directory with what xorriso makes images of. The images are files, and objects of a store.
  */
 export class Workshop {
   readonly directory: string
@@ -49,6 +50,7 @@ export class Workshop {
 
   static async open(): Promise<Workshop> {
     const directory = await mkdtemp(join(tmpdir(), 'edgesmith-stamp-'))
+    await mkdir(join(directory, 'images'))
     const workshop = new Workshop(directory, await openDirectoryStore(join(directory, 'store')))
     for (const [name, bytes] of Object.entries(others)) await workshop.write(name, bytes)
     await symlink('grub2/grub.cfg', workshop.file('/boot/link'))
@@ -75,11 +77,28 @@ export class Workshop {
   async make(layout: Layout, key: string, userData: Buffer, ...options: string[]): Promise<Manifest> {
     await this.write(path, userData)
     const command = layouts[layout](this.directory)
-    const output = join(this.directory, 'store', key)
+    const output = this.image(key)
     // Sparse, so that an image of some GiB of zeros takes no room.
     const script = 'output=$1; shift; xorriso "$@" | dd of="$output" bs=1M iflag=fullblock conv=sparse'
     await execFileAsync('bash', ['-o', 'pipefail', '-c', script, 'bash', output, ...command, ...options])
+    await this.keep(key)
     return this.whole(key)
+  }
+
+  /** Path of an image that is a file. */
+  image(key: string): string {
+    return join(this.directory, 'images', key)
+  }
+
+  /** Makes an image that is a file an object, without writing its zeros. */
+  async keep(key: string): Promise<void> {
+    const object = join(this.directory, 'store', '.objects', key)
+    await mkdir(dirname(object), { recursive: true })
+    await execFileAsync('cp', ['--sparse=always', this.image(key), object])
+    const sums = new BlockSums()
+    const chunks: AsyncIterable<Buffer> = createReadStream(object, { highWaterMark: 1024 ** 2 })
+    for await (const chunk of chunks) sums.add(chunk)
+    await appendFile(object, sums.trailer())
   }
 
   async whole(key: string): Promise<Manifest> {

@@ -142,7 +142,7 @@ describe('composeImage', () => {
         }
         const commands = xorrisoCommands({
           ...{ image, remove: request.remove, directories, last: [...large.keys()] },
-          ...{ base: join(workshop.directory, 'store', `${layout}.iso`), add: added },
+          ...{ base: workshop.image(`${layout}.iso`), add: added },
         })
         const file = join(directory, 'whole.iso')
         await writeImage(commands, { file, directory, signal })
@@ -171,7 +171,7 @@ describe('composeImage', () => {
       })
 
       it('keeps modes, owners and times, and gives those of CanvOS to what is new', async () => {
-        const before = await attributesOf(join(workshop.directory, 'store', `${layout}.iso`))
+        const before = await attributesOf(workshop.image(`${layout}.iso`))
         const file = await workshop.export(composed[layout], 'attributes.iso')
         const after = await attributesOf(file)
         assert.equal(after.get('/boot/kernel'), before.get('/boot/kernel'))
@@ -262,8 +262,10 @@ describe('composeImage', () => {
 
   /** Makes an object of that size without writing its zeros. */
   async function sparse(key: string, size: number): Promise<Manifest['extents']> {
-    await workshop.store.put(key, Buffer.from('begin'))
-    await truncate(join(workshop.directory, 'store', key), size)
+    await mkdir(join(workshop.image(key), '..'), { recursive: true })
+    await writeFile(workshop.image(key), 'begin')
+    await truncate(workshop.image(key), size)
+    await workshop.keep(key)
     return objectManifest(key, size).extents
   }
 

@@ -95,7 +95,7 @@ describe('a sweep and what goes on at the same time', () => {
     const store = ownStore(whole)
     const upload = await makeUpload(store, content)
     for (const key of await keysOf(store))
-      await utimes(join(directory, projectPrefix(ownProject), key), 1000, 1000)
+      await utimes(join(directory, '.objects', projectPrefix(ownProject), key), 1000, 1000)
     return { whole, store, upload, base: await makeBase(store) }
   }
 

@@ -258,7 +258,7 @@ describe('retention', () => {
     })
     // So old that it counts as left behind, and the lease as one of now.
     for (const key of await keysOf(store))
-      await utimes(join(root, projectPrefix(ownProject), key), 1000, 1000)
+      await utimes(join(root, '.objects', projectPrefix(ownProject), key), 1000, 1000)
     await run(watched, { now: new Date() })
     assert.equal(leases.length, 1)
     assert.deepEqual(await findArtifact(store, artifact.id), stored)

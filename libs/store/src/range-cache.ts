@@ -1,12 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { BlockSums } from './block-sums.ts'
+import { BlockSums, contentSize } from './block-sums.ts'
 import { CheckedFileReader, DamagedFile } from './checked-file-reader.ts'
 import { isErrno } from './errno.ts'
 import { GrowingFile } from './growing-file.ts'
 import type { ByteRange, ObjectStore } from './object-store.ts'
-import { disposeOpened } from './range-reader.ts'
+import { disposeOpened, FileRangeReader } from './range-reader.ts'
 import type { RangeReader, RangeSource } from './range-reader.ts'
 
 /** Objects are kept in blocks of this size, in bytes. */
@@ -19,6 +19,11 @@ const copySize = 512 * 1024
 const maximumFills = 4
 /** Ranges below this size are read from the store, unless their block is there. */
 const leastCached = 256 * 1024
+/**
+ * For so long, in milliseconds, a block that was found to be good is not looked at again: what was just read from
+ * the disk comes from memory then, and checking all of it each time would cost a third of what a download does.
+ */
+const goodFor = 60_000
 const directoryMode = 0o700
 const fileMode = 0o600
 
@@ -36,8 +41,8 @@ export type RangeCacheOptions = {
 
 /**
  * Keeps blocks of objects, which never change, in local files: bases are read thousands of times. They are
- * checked when they are read (`CheckedFileReader`); one that is damaged is read from the store, and fetched
- * anew.
+ * checked when they are read (`CheckedFileReader`), but for those that were found to be good a moment ago; one
+ * that is damaged is read from the store, and fetched anew.
  */
 export class RangeCache implements RangeSource {
   readonly #store: ObjectStore
@@ -45,6 +50,8 @@ export class RangeCache implements RangeSource {
   readonly #root: string
   /** Sizes of the blocks by their paths, that which was not read for the longest time first. */
   readonly #kept = new Map<string, number>()
+  /** When blocks were found to be good, by their paths: `Date.now()`. */
+  readonly #good = new Map<string, number>()
   readonly #filling = new Map<string, GrowingFile>()
   #fills = 0
   readonly #awaitingFill: (() => void)[] = []
@@ -116,10 +123,19 @@ export class RangeCache implements RangeSource {
     if (size === undefined) return undefined
     this.#kept.delete(path)
     this.#kept.set(path, size)
+    const now = Date.now()
     try {
+      if (now - (this.#good.get(path) ?? -Infinity) < goodFor) {
+        const length = (contentSize(size) ?? 0) - offset
+        return new FileRangeReader(await open(path), { offset, length })
+      }
       const reader = await CheckedFileReader.open(path, { offset })
       return {
-        read: (buffer) => this.#droppingDamaged(reader.read(buffer)),
+        read: async (buffer) => {
+          const read = await this.#droppingDamaged(reader.read(buffer))
+          if (offset === 0 && reader.left === 0) this.#good.set(path, now)
+          return read
+        },
         [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
       }
     } catch (error) {
@@ -151,6 +167,7 @@ export class RangeCache implements RangeSource {
   /** False when another one was told the same. */
   #forget(path: string): boolean {
     this.#bytes -= this.#kept.get(path) ?? 0
+    this.#good.delete(path)
     return this.#kept.delete(path)
   }
 
@@ -164,8 +181,9 @@ export class RangeCache implements RangeSource {
       } finally {
         this.#endFill()
       }
+      const { size } = await stat(temporary)
       await rename(temporary, path)
-      this.#keep(path, filling.size)
+      this.#keep(path, size)
       this.#filling.delete(path)
       await filling.end()
       await this.#makeRoom()

@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import type { ByteRange } from './object-store.ts'
 
@@ -20,6 +21,35 @@ export type RangeSource = {
    * @throws NoSuchObject
    */
   openRange(key: string, range: Required<ByteRange>): Promise<RangeReader>
+}
+
+/** Reads a range of an open file, which is closed with the reader. */
+export class FileRangeReader implements RangeReader {
+  readonly #file: FileHandle
+  readonly #end: number
+  #position: number
+
+  constructor(file: FileHandle, { offset, length }: Required<ByteRange>) {
+    this.#file = file
+    this.#position = offset
+    this.#end = offset + length
+  }
+
+  async read(buffer: Buffer): Promise<number> {
+    const wanted = Math.min(buffer.length, this.#end - this.#position)
+    let filled = 0
+    while (filled < wanted) {
+      const { bytesRead } = await this.#file.read(buffer, filled, wanted - filled, this.#position)
+      if (bytesRead === 0) break
+      filled += bytesRead
+      this.#position += bytesRead
+    }
+    return filled
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#file.close()
+  }
 }
 
 /** Reads what a stream yields; the stream is destroyed with the reader. */

@@ -133,7 +133,9 @@ describe('Blocks of objects that are kept on the disk', () => {
     assert.equal((unkept?.range.offset ?? 0) + (unkept?.range.length ?? 0), 16 * MiB)
   })
 
-  it('that changed on the disk are read from the store, and fetched anew', async () => {
+  it('that changed on the disk are read from the store, and fetched anew', async (context) => {
+    // What was found to be good is not looked at again for a minute.
+    context.mock.timers.enable({ apis: ['Date'], now: Date.now() })
     const { cache, fetched, kept } = await openCache(() => Promise.resolve())
     const range = { offset: 3, length: 20 * MiB }
     const read = async (): Promise<Buffer> => {
@@ -142,6 +144,7 @@ describe('Blocks of objects that are kept on the disk', () => {
     }
     await read()
     for (const at of [0, 5 * MiB, 16 * MiB - 1]) {
+      context.mock.timers.tick(61_000)
       const [path = ''] = await listBlocks(kept)
       await using file = await open(path, 'r+')
       const byte = Buffer.alloc(1)

@@ -35,7 +35,7 @@ describe('the retention of the builders', () => {
     const store = stores.of(ownProject)
     const leave = async (key: string) => {
       await store.put(key, Buffer.from('left'))
-      await utimes(join(directory, 'objects', projectPrefix(ownProject), key), 1000, 1000)
+      await utimes(join(directory, 'objects', '.objects', projectPrefix(ownProject), key), 1000, 1000)
     }
     const gone = async (key: string) => {
       while ((await store.stat(key)) !== undefined) await setTimeout(20)
