@@ -66,6 +66,7 @@ export const problems = {
   'secret-damaged': { status: 500, title: 'What is stored of a secret is damaged' },
   'upstream-unavailable': { status: 503, title: 'A part of the service cannot be reached' },
   'secrets-unavailable': { status: 503, title: 'The service has no key for secrets' },
+  'audit-unavailable': { status: 503, title: 'What was asked for cannot be recorded' },
   'shutting-down': { status: 503, title: 'The service is shutting down' },
   'quota-exceeded': { status: 507, title: 'The store has no room for the upload' },
 } as const satisfies Record<string, { status: number; title: string }>

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Principal, Scope } from '@edgesmith/contract/access'
 import { ProblemError } from '@edgesmith/contract/problem'
-import type { RouteOptions } from 'fastify'
+import type { FastifyRequest, RouteOptions } from 'fastify'
 import type { App } from './app.ts'
 
 /**
@@ -60,6 +60,11 @@ export function guardRoutes(app: App, authenticate: Authenticate): void {
       throw forbidden(scope ?? 'none')
     }
   })
+}
+
+/** Who makes a request, where that is known: not in a route that is `public`, and not before it was told. */
+export function knownPrincipal(request: FastifyRequest): Principal | undefined {
+  return request[principalOf]
 }
 
 /** The token of `Authorization: Bearer` (RFC 6750). @throws ProblemError `unauthorized` when there is none */

@@ -25,6 +25,7 @@ export const apiDescription = {
     { name: 'artifacts', description: 'The files that builds make.' },
     { name: 'retention', description: 'What is kept, and for how long.' },
     { name: 'secrets', description: 'Tokens and passwords that builds use; they go in, and never out.' },
+    { name: 'audit', description: 'Who did what to which object.' },
     { name: 'validations', description: 'Checks without a build.' },
     { name: 'canvos', description: 'What CanvOS offers.' },
     { name: 'keys', description: 'API keys, and who one is.' },

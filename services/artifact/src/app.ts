@@ -1,3 +1,4 @@
+import { auditRoutes } from '@edgesmith/audit/audit-routes'
 import { guardRoutes } from '@edgesmith/service/access'
 import type { App } from '@edgesmith/service/app'
 import { createApp } from '@edgesmith/service/app'
@@ -26,6 +27,7 @@ export async function createArtifactApp(context: ArtifactContext, logger: Fastif
   })
   app.addHook('onError', (request, _reply, error) => reactToDamage(context.stores, request.log, error))
   await describeApi(app)
+  auditRoutes(app, () => context.stores.whole)
   guardRoutes(app, forwardedAuthentication(context.config.serviceTokens))
   artifactRoutes(app, context)
   downloadUrlRoutes(app, context)

@@ -23,6 +23,7 @@ import { startBuildWorker } from './build-worker.ts'
 import { startFleetWorkers } from './fleet-workers.ts'
 import { reapCheckouts } from './checkouts.ts'
 import { Daemons } from './daemons.ts'
+import { keepCompactingAudit } from './audit-job.ts'
 import { keepRetaining } from './retention-job.ts'
 import type Docker from 'dockerode'
 import type { BuilderConfig } from './config.ts'
@@ -107,6 +108,7 @@ export async function startBuilder(
     stopping.abort()
   })
   const { intervalSeconds, ...settings } = config.retention
+  stack.use(keepCompactingAudit(stores.whole, logger))
   stack.use(keepRetaining({ stores, redis, repository, settings, intervalSeconds, logger }))
   const concurrency = config.concurrency ?? bearableBuilds(machine, limits)
   stack.adopt(startBuildWorker(context, concurrency), (worker) => worker.stop())

@@ -1,10 +1,12 @@
 import fastifyMultipart from '@fastify/multipart'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
+import { auditRoutes } from '@edgesmith/audit/audit-routes'
 import { guardRoutes } from '@edgesmith/service/access'
 import { createApp, type App } from '@edgesmith/service/app'
 import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import type { GatewayContext } from './context.ts'
+import { auditRecordRoutes } from './routes/audit.ts'
 import { artifactProxy } from './routes/artifact-proxy.ts'
 import { buildEventRoutes } from './routes/build-events.ts'
 import { buildRoutes } from './routes/builds.ts'
@@ -36,6 +38,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     ],
   })
   await describeApi(app)
+  auditRoutes(app, () => context.stores.whole)
   guardRoutes(app, (headers) => identity.authenticator.authenticate(headers))
   await app.register(async (scope) => {
     await acceptForms(scope)
@@ -48,6 +51,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     canvosRoutes(scope, context)
     retentionRoutes(scope, context)
     secretRoutes(scope, context)
+    auditRecordRoutes(scope, context)
     schemaRoutes(scope)
   })
   return app

@@ -25,7 +25,7 @@ export type Harness = AsyncDisposable & {
   readonly redisUrl: string
   /** Environment variables of another service that works on the same. */
   readonly environment: Readonly<Record<string, string>>
-  /** Keys of everything in the object store but tenants and API keys, those of the project in its part of it. */
+  /** Keys of everything in the object store but tenants, API keys and audit records, those of the project in its part of it. */
   readonly keys: () => Promise<string[]>
   /** Files the object store is still receiving. */
   readonly incoming: () => Promise<string[]>
@@ -114,7 +114,7 @@ export async function startHarness({
     keys: async () => {
       const keys: string[] = []
       for await (const { key } of stores.whole.list('')) {
-        if (!key.startsWith('identity/')) keys.push(key.replace(projectPrefix(ownProject), ''))
+        if (!/^(identity|audit)\//.test(key)) keys.push(key.replace(projectPrefix(ownProject), ''))
       }
       return keys
     },

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { noteForAudit, recordNow } from '@edgesmith/audit/audit-routes'
 import { checksumBytes, knownSha256, sha256Of } from '@edgesmith/artifacts/digest'
 import type { StoredArtifact } from '@edgesmith/artifacts/artifacts'
 import { sliceManifest } from '@edgesmith/manifest/manifest'
@@ -68,7 +69,7 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     {
       exposeHeadRoute: false,
       attachValidation: true,
-      config: { scope: 'public' },
+      config: { scope: 'public', audit: true },
       schema: {
         ...common,
         operationId: 'downloadArtifact',
@@ -117,6 +118,11 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     const grant = checkSignedUrl(request, context)
     const project = inProject(context, grant.project)
     const { store, images } = project
+    const download = {
+      ...(grant.grant === undefined ? {} : { grant: grant.grant }),
+      ...(headers.range === undefined ? {} : { range: headers.range.slice(0, 256) }),
+    }
+    noteForAudit(request, { project: grant.project, download: { ...download, bytes: 0 } })
     // Before the record is read, which is removed first.
     await using _lease = method === 'GET' ? await leaseFor(request, store, grant.artifactId) : undefined
     const stored = await findGranted(store, grant)
@@ -153,7 +159,10 @@ export function downloadRoutes(app: App, context: ArtifactContext): void {
     // What is refused up to here has none of the file's headers.
     const { pieces, ...part } = await bodyOf(request, project, { stored, ranges })
     await using body = await orNotFound(readyBody(new PieceReader(images, pieces)))
-    reply.headers({ ...description, ...part.headers, 'content-length': sizeOf(pieces) }).code(part.status)
+    // What cannot be recorded is not handed out.
+    noteForAudit(request, { download: { ...download, bytes: sizeOf(pieces) } })
+    await recordNow(context.stores.whole, request, reply.code(part.status))
+    reply.headers({ ...description, ...part.headers, 'content-length': sizeOf(pieces) })
     await send(request, reply, body)
     return undefined
   }

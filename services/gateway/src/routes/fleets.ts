@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { noteForAudit } from '@edgesmith/audit/audit-routes'
 import {
   DownloadsQuery,
   Fleet,
@@ -228,7 +229,7 @@ function addDownloads(app: App, context: GatewayContext): void {
     '/v1/fleets/:id/downloads',
     {
       exposeHeadRoute: false,
-      config: { scope: 'artifacts:download' },
+      config: { scope: 'artifacts:download', audit: true },
       schema: {
         operationId: 'listFleetDownloads',
         tags: ['fleets'],
@@ -270,7 +271,7 @@ function addDownloads(app: App, context: GatewayContext): void {
     '/v1/fleets/:id/archive',
     {
       exposeHeadRoute: false,
-      config: { scope: 'artifacts:download' },
+      config: { scope: 'artifacts:download', audit: true },
       schema: {
         operationId: 'downloadFleetArchive',
         tags: ['fleets'],
@@ -306,6 +307,7 @@ function addDownloads(app: App, context: GatewayContext): void {
       const { id } = request.params
       const own = inProject(context, request.principal)
       const isos = await chooseIsos(own, id, [request.query.site ?? []].flat())
+      noteForAudit(request, { download: { bytes: tarSize(isos) } })
       return reply
         .headers({
           'content-type': 'application/x-tar',
