@@ -9,6 +9,7 @@ import type { BuildRepository } from './build-repository.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd } from './build-state.ts'
 import { fleetKey } from './fleet-keys.ts'
+import { renewLocks } from './lock-renewal.ts'
 
 /** The reason of a job's signal when the worker stops: hand the build on. */
 export class WorkerStopping extends Error {
@@ -70,6 +71,7 @@ export class BuildWorker {
   readonly #running = new Map<string, Running>()
   readonly #background = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
+  readonly #renewal: Disposable
 
   /** Begins at once. */
   constructor(options: BuildWorkerOptions) {
@@ -82,10 +84,16 @@ export class BuildWorker {
       lockDuration: options.lockDurationMs,
       stalledInterval: options.lockDurationMs,
       maxStalledCount: options.maxLostWorkers,
+      skipLockRenewal: true,
     })
     this.#worker.on('error', options.onError)
-    this.#worker.on('lockRenewalFailed', (jobIds) => {
-      for (const id of jobIds) this.#inBackground(this.#keepOrLose(id))
+    this.#renewal = renewLocks(this.#worker, {
+      held: () => [...this.#running].map(([id, { token }]) => ({ id, token })),
+      durationMs: options.lockDurationMs,
+      onLost: (jobIds) => {
+        for (const id of jobIds) this.#inBackground(this.#keepOrLose(id))
+      },
+      onError: options.onError,
     })
     this.#worker.on('failed', (job, error) => {
       if (job !== undefined) this.#inBackground(this.#fail(job.data, error))
@@ -107,6 +115,7 @@ export class BuildWorker {
       controller.abort(new WorkerStopping('The worker stops.'))
     }
     await closed
+    this.#renewal[Symbol.dispose]()
     await Promise.all(this.#background)
     await this.#queue[Symbol.asyncDispose]()
   }

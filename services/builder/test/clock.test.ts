@@ -21,6 +21,8 @@ async function findFaketime(): Promise<string> {
 describe('A clock that jumps', () => {
   const stack = new AsyncDisposableStack()
   let harness: Harness
+  /** What the builder has logged. */
+  let told = ''
   let setClock: (offset: string) => Promise<void>
   before(async () => {
     const repository = stack.use(await makeTrialRepository())
@@ -38,8 +40,9 @@ describe('A clock that jumps', () => {
         FAKETIME_NO_CACHE: '1',
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
       },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'pipe', 'inherit'],
     })
+    builder.stdout.on('data', (piece: Buffer) => (told += piece.toString()))
     stack.defer(async () => {
       const exit = once(builder, 'exit')
       builder.kill('SIGTERM')
@@ -68,6 +71,8 @@ describe('A clock that jumps', () => {
       await setClock('+0')
       const timed = await harness.ended(hanging)
       assert.equal(timed.state, 'timed-out')
+      // A lock that is not renewed gives the build to another worker.
+      assert.doesNotMatch(told, /lock/i)
     })
   }
 })
