@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict'
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { baseKey, recordBase } from '@edgesmith/bases/base-store'
 import { publishEngineProfile } from '@edgesmith/bases/engine-profile'
@@ -64,7 +62,7 @@ describe('A build whose ISO can be had from a base', () => {
     const input = { role: 'userData', pointer: '/inputs/userData', contentId: upload, kind, size, objectKey }
     const keys = recipeKeys({ ...first, inputs: [{ ...input, role: 'userData' as const }] }, maker)
     const id = uuidv7()
-    await store.put(baseKey.data(id), createReadStream(join(workshop.directory, 'store', 'image')))
+    await store.put(baseKey.data(id), await workshop.store.get('image'))
     await recordBase(store, {
       ...{ id, rootKey: keys.root, layersKey: keys.layers, buildId: first.id, images: [], userData },
       ...{ manifest: objectManifest(baseKey.data(id), made.size), createdAt: first.createdAt },

@@ -1,5 +1,3 @@
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import { baseKey, recordBase } from '@edgesmith/bases/base-store'
 import { ImageDigests } from '@edgesmith/bases/image-digests'
 import { recipeKeys, type Maker } from '@edgesmith/bases/keys'
@@ -115,7 +113,7 @@ export class FleetBuilder implements AsyncDisposable {
     const image = await workshop.make('gpt', 'base.iso', placeholder)
     const slot = await findSlot(workshop.read(image), path, placeholder)
     if (slot === undefined) throw new Error('The image has no slot.')
-    const source = createReadStream(join(workshop.directory, 'store/base.iso'))
+    const source = await workshop.store.get('base.iso')
     await this.#store.put(baseKey.data(id), source)
     await recordBase(this.#store, {
       ...{ id, rootKey: keys.root, layersKey: keys.layers, buildId, images: [], proof: [], unproved: [] },

@@ -70,10 +70,10 @@ export async function startGround(kind: ObjectStoreConfig['kind']): Promise<Grou
   }
 }
 
-/** The keys of all objects but tenants and API keys. */
+/** The keys of all objects but tenants, API keys and audit records. */
 export async function keysOf(store: ObjectStore): Promise<string[]> {
   const keys = (await Array.fromAsync(store.list(''))).map(({ key }) => key)
-  return keys.filter((key) => !key.startsWith('identity/'))
+  return keys.filter((key) => !/^(identity|audit)\//.test(key))
 }
 
 const main = path.join(import.meta.dirname, '../src/main.ts')

@@ -69,7 +69,7 @@ export async function makeBase(workshop: Workshop, size: number): Promise<string
     `count=${size}`,
   ])
   await workshop.make('gpt', 'base', placeholderUserData(maker.userDataReserveBytes))
-  return join(workshop.directory, 'store', 'base')
+  return workshop.image('base')
 }
 
 /** Keeps an ISO as the base that a builder made for a build. */
