@@ -115,6 +115,36 @@ describe("The SBOM of an image's root file system", () => {
     })
   })
 
+  it('has every package that dpkg has in a Debian root file system', async () => {
+    const image = await makeImage('real', async (root) => {
+      await rm(root, { recursive: true })
+      const excluded = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*']
+      await execute('mmdebstrap', [
+        ...['--quiet', '--variant=minbase', '--include=openssl,jq', '--dpkgopt=force-unsafe-io'],
+        ...excluded.map((path) => `--dpkgopt=path-exclude=${path}`),
+        ...['bookworm', root],
+      ])
+    })
+    const { stdout } = await execute('dpkg-query', [
+      `--admindir=${join(directory, 'real/root/var/lib/dpkg')}`,
+      ...['--show', '--showformat', '${Package} ${Version}\n'],
+    ])
+    const installed = stdout.trim().split('\n')
+    assert.ok(installed.length > 60, `${installed.length} packages`)
+    const { id } = await storeImage(store, image)
+    const { components } = (await (await ask(id)).json()) as Sbom
+    const listed = components.flatMap(({ purl, name, version = '' }) =>
+      purl?.startsWith('pkg:deb/debian/') === true ? [`${name} ${version}`] : [],
+    )
+    assert.deepEqual(listed.sort(), installed.sort())
+    for (const name of ['bash', 'libc6', 'openssl', 'jq']) {
+      assert.ok(
+        listed.some((item) => item.startsWith(`${name} `)),
+        name,
+      )
+    }
+  })
+
   it('is made once for all images over the same root file system, and kept beside it', async () => {
     const first = await (await ask(iso.id)).text()
     const other = await recordImage(store, {
