@@ -47,6 +47,22 @@ describe('The images of the services', () => {
     })
   }
 
+  it('let the artifact service run syft within its limits', async () => {
+    const script = `
+      const { runLimited } = await import('/app/libs/sbom/src/limited-process.ts')
+      const command = { program: 'syft', options: ['version'], env: { HOME: '/tmp' }, cwd: '/', outputLimit: 10_000 }
+      console.log((await runLimited(command)).toString())`
+    const flags = ['--rm', '--read-only', '--cap-drop=ALL', '--network=none', '--tmpfs=/tmp']
+    const options = [
+      '--security-opt=no-new-privileges',
+      'edgesmith/artifact:test',
+      'node',
+      '--input-type=module',
+    ]
+    const { stdout } = await execute('docker', ['run', ...flags, ...options, '--eval', script], { env })
+    assert.match(stdout, /^Application: +syft$/m)
+  })
+
   it('are not built on an image that is named by a tag alone', async () => {
     const failure = await execute(join(import.meta.dirname, '../build.sh'), {
       env: { ...env, BASE: 'node:24-bookworm' },

@@ -7,7 +7,7 @@ import type { App } from '@edgesmith/service/app'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { appendRecord } from './audit-log.ts'
-import { DenialLimit } from './denial-limit.ts'
+import { RefusalLimit } from './refusal-limit.ts'
 
 /** What a handler knows of a request that nobody else does. */
 export type AuditNote = {
@@ -41,22 +41,25 @@ export function noteForAudit(request: FastifyRequest, added: AuditNote): void {
  * Records what the routes of an app, those that are added from now on, are asked to do: every operation that
  * changes something, and those whose `config.audit` says so, before the answer is sent. Where that cannot be
  * done, the answer is that the service is unavailable. Of all other operations those are recorded that were
- * refused for want of credentials or scopes, up to a limit for each client.
+ * refused for want of credentials, scopes or patience, up to a limit for each client.
  *
  * An operation is known by its `operationId`; routes without one are passed on, and recorded where they arrive.
  */
 export function auditRoutes(app: App, store: () => ObjectStore): void {
-  const denials = new DenialLimit()
+  const refusals = new RefusalLimit()
   app.decorateRequest(note)
   app.decorateRequest(isRecorded)
 
   app.addHook('onSend', async (request, reply, payload) => {
+    const sort = request[isRecorded] === true ? undefined : sortOf(request, reply, payload)
+    if (sort === undefined) return payload
+    request[isRecorded] = true
     try {
-      await recordOnce(store(), denials, request, reply, payload)
+      await record(store(), sort === 'refused' ? refusals : undefined, eventOf(request, reply, payload))
       return payload
     } catch (error) {
       request.log.error({ err: error }, 'The audit record cannot be written.')
-      return refuse(request, reply, payload)
+      return sort === 'refused' ? payload : refuse(request, reply, payload)
     }
   })
 }
@@ -78,29 +81,37 @@ export async function recordNow(
   }
 }
 
-async function recordOnce(
-  store: ObjectStore,
-  denials: DenialLimit,
+/**
+ * Whether a request is recorded in any case, or, as a refused one, up to a limit: when it was refused for want of
+ * credentials, scopes or patience, and when nobody is known to have made it.
+ */
+function sortOf(
   request: FastifyRequest,
-  reply: FastifyReply,
+  { statusCode }: FastifyReply,
   payload: unknown,
-): Promise<void> {
-  if (request[isRecorded] === true || request.is404) return
+): 'recorded' | 'refused' | undefined {
+  if (request.is404) return undefined
   const { config, schema } = request.routeOptions
   // A problem that another service answered is in its own record.
-  const isDenied = [401, 403].includes(reply.statusCode) && typeof payload === 'string'
+  if ([401, 403, 429].includes(statusCode) && typeof payload === 'string') return 'refused'
   const isAudited = config.audit ?? mutating.includes(request.method)
-  const hasName = operationOf(schema) !== undefined
-  if (!isDenied && !(isAudited && hasName)) return
-  request[isRecorded] = true
-  const event = eventOf(request, reply, payload)
-  if (!isDenied) {
-    await appendRecord(store, event)
-    return
-  }
-  const suppressed = denials.admit(event.principal?.subject ?? request.ip)
+  if (!isAudited || operationOf(schema) === undefined) return undefined
+  return projectOf(request) === undefined ? 'refused' : 'recorded'
+}
+
+async function record(
+  store: ObjectStore,
+  limit: RefusalLimit | undefined,
+  event: Omit<AuditRecord, 'id' | 'at'>,
+): Promise<void> {
+  const suppressed = limit === undefined ? 0 : limit.admit(event.principal?.subject ?? event.client)
   if (suppressed === undefined) return
   await appendRecord(store, suppressed === 0 ? event : { ...event, suppressed })
+}
+
+/** The project in which a request acts, where that is known. */
+function projectOf(request: FastifyRequest): ProjectRef | undefined {
+  return knownPrincipal(request) ?? request[note]?.project
 }
 
 function eventOf(
@@ -110,7 +121,7 @@ function eventOf(
 ): Omit<AuditRecord, 'id' | 'at'> {
   const principal = knownPrincipal(request)
   const known = request[note]
-  const project = principal ?? known?.project
+  const project = projectOf(request)
   const answer = typeof payload === 'string' ? parseObject(payload) : {}
   const problem = reply.statusCode >= 400 ? problemOf(answer) : undefined
   return {

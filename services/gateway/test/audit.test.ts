@@ -164,6 +164,18 @@ describe('The audit record of the API', () => {
     assert.equal(found[0]?.tenant, undefined)
   })
 
+  it('tells of downloads by URLs that nobody signed up to that limit, too', async () => {
+    const found = await during(async () => {
+      for (let index = 0; index < 60; index += 1) {
+        const url = `${harness.url}/v1/downloads/${index % 2 === 0 ? 'x' : randomUUID()}/a.iso?signature=x`
+        const response = await fetch(url, { headers: { range: 'bytes=0-1' } })
+        assert.ok([400, 403].includes(response.status))
+        await response.arrayBuffer()
+      }
+    })
+    assert.ok(found.length <= 30, `${found.length} records`)
+  })
+
   it('has no secret', async () => {
     const canary = 'canary-4f1b-of-a-secret'
     const response = await asOperator(`${harness.url}/v1/secrets/canary`, {
@@ -270,6 +282,7 @@ describe('A store whose audit record cannot be written', () => {
       assert.equal(((await response.json()) as Problem).type, 'urn:edgesmith:problem:audit-unavailable')
       assert.equal(response.headers.get('location'), null)
     }
+    assert.equal((await fetch(`${harness.url}/v1/builds`)).status, 401)
     assert.equal((await asOperator(`${harness.url}/v1/builds`)).status, 200)
     assert.equal((await asOperator(`${harness.url}/v1/artifacts/${id}`)).status, 200)
   })

@@ -1,4 +1,4 @@
-/** Denials of one client that are recorded in a minute; further ones are counted. */
+/** Refusals of one client that are recorded in a minute; further ones are counted. */
 const recordedPerMinute = 30
 /** Clients that are kept in mind. */
 const maximumClients = 10_000
@@ -7,11 +7,11 @@ const minuteMs = 60_000
 type Window = { endsAt: number; recorded: number; suppressed: number }
 
 /** Keeps whoever has no valid credentials from filling the store with records of that. */
-export class DenialLimit {
+export class RefusalLimit {
   readonly #windows = new Map<string, Window>()
 
   /**
-   * How many denials of the client were not recorded since the last one that was, for the record of this one;
+   * How many refusals of the client were not recorded since the last one that was, for the record of this one;
    * undefined when this one is not to be recorded either.
    */
   admit(client: string, now = Date.now()): number | undefined {
