@@ -52,6 +52,14 @@ describe('The keys of a build', () => {
     assert.deepEqual(kept({ ...recipe, arguments: reversed, inputs: moved }), ['root', 'layers', 'build'])
   })
 
+  it('differ with the version of a secret that Earthly is handed, and with its name there', () => {
+    assert.deepEqual(kept({ ...recipe, secrets: {} }), ['root', 'layers', 'build'])
+    assert.deepEqual(kept({ ...recipe, secrets: { TOKEN: 'first' } }), [])
+    const versions: Record<string, string>[] = [{ TOKEN: 'first' }, { TOKEN: 'second' }, { OTHER: 'first' }]
+    const roots = versions.map((secrets) => recipeKeys({ ...recipe, secrets }, maker).root)
+    assert.equal(new Set(roots).size, 3)
+  })
+
   it('share the layers with builds that differ in user-data or in the name of the ISO', () => {
     assert.deepEqual(kept(withInput('userData', { ...other, size: 1000 })), ['root', 'layers'])
     const renamed = { ...recipe, arguments: { ...recipe.arguments, ISO_NAME: 'two' } }
