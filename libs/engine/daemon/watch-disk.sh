@@ -9,15 +9,13 @@ least=$((DISK_FREE_BYTES / 1024))
 
 free() { df -kP "$EARTHLY_TMP_DIR" | awk 'NR == 2 {print $4}'; }
 
-# BuildKit cannot even remove anything on a disk that is full: what is set aside here is given back then.
+# BuildKit cannot even remove anything on a disk that is full: what is set aside here is given back once
+# the step that filled it has ended.
 ballast=$EARTHLY_TMP_DIR/.edgesmith-ballast
 ballast_kib=65536
 keep_ballast() {
-	if [ -e "$ballast" ]; then
-		[ "$1" -ge 4096 ] || rm -f "$ballast"
-	elif [ "$1" -ge $((least + ballast_kib)) ]; then
-		fallocate -l "$((ballast_kib * 1024))" "$ballast" 2>/dev/null || rm -f "$ballast"
-	fi
+	[ ! -e "$ballast" ] && [ "$1" -ge $((least + ballast_kib)) ] || return 0
+	fallocate -l "$((ballast_kib * 1024))" "$ballast" 2>/dev/null || rm -f "$ballast"
 }
 
 # Holds all steps still, or lets them go on.
@@ -42,9 +40,11 @@ written() {
 	done
 }
 
+# The shell's own kill: the image need not have a program of that name.
 kill_step() { # id
-	cat "/sys/fs/cgroup/pids/buildkit/$1/cgroup.procs" "/sys/fs/cgroup/buildkit/$1/cgroup.procs" 2>/dev/null |
-		xargs -r kill -KILL 2>/dev/null
+	for pid in $(cat "/sys/fs/cgroup/pids/buildkit/$1/cgroup.procs" "/sys/fs/cgroup/buildkit/$1/cgroup.procs" 2>/dev/null); do
+		kill -KILL "$pid" 2>/dev/null
+	done
 }
 
 # A disk takes a gigabyte in a second: it is watched the closer the less is left.
@@ -59,18 +59,23 @@ while sleep "$pause"; do
 	size=${worst%% *} id=${worst##* }
 	# Something else fills the disk where no step has written much: steps are not to stand still for that.
 	if [ "${size:-0}" -lt 65536 ]; then
+		[ "$left" -ge 4096 ] || rm -f "$ballast"
 		freeze 0
 		pause=2
 		continue
 	fi
 	echo "[edgesmith] disk-full: the step was ended after it had written $((size * 1024)) bytes, for less than $DISK_FREE_BYTES bytes of the worker's disk were free." >"$steps/$id.full"
+	read -r bundle <"$steps/$id"
+	written_to=$(places "$bundle" | grep -v /cachemounts/)
 	kill_step "$id"
 	freeze 0
+	# What it wrote is removed once its build has failed; others are not to wait for that. A step that is
+	# killed leaves nothing that is used: its large files are emptied at once.
+	[ -z "$written_to" ] || find "$written_to" -xdev -type f -size +1024k -exec truncate -s 0 {} +
+	[ "$(free)" -ge 4096 ] || rm -f "$ballast"
 	echo "edgesmith: ended the step $id, which had written $size KiB: the disk is nearly full" >&2
-	# What it wrote is removed once its build has failed.
 	tries=0
 	while [ "$(free)" -lt "$least" ] && [ $tries -lt 20 ]; do
-		keep_ballast "$(free)"
 		sleep 0.5
 		tries=$((tries + 1))
 	done

@@ -85,6 +85,8 @@ describe('A hostile build', () => {
     assert.equal(failure.type, `${prefix}disk-full`)
     assert.equal(failure.failingTarget, '+disk')
     assert.match(failure.detail, /bytes of the worker's disk were free/)
+    // It was killed, and did not merely find the disk full.
+    assert.ok(!failure.lastLines.some((line) => /no space left/i.test(line)), failure.lastLines.join('\n'))
     assert.equal((await failureOf('memory')).type, `${prefix}out-of-memory`)
   })
 
