@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ArtifactList, Build } from '@edgesmith/contract/build'
+import type { BuildEvent } from '@edgesmith/contract/event'
+import type { Static } from 'typebox'
+import { fetch } from '../support/as-operator.ts'
+
+/** How long a request is made again while the service refuses it or is not there, in milliseconds. */
+const patienceMs = 120_000
+const pauseMs = 250
+
+/** The API as a client uses it that means to have its builds: what is refused for now is asked for again. */
+export class PersistentClient {
+  readonly #url: () => string
+
+  constructor(url: () => string) {
+    this.#url = url
+  }
+
+  /** Uploads a file; answers its id. */
+  async upload(bytes: Buffer): Promise<string> {
+    const answer = await this.#request('/v1/uploads', {
+      method: 'POST',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: new Uint8Array(bytes),
+    })
+    return ((await answer.json()) as { id: string }).id
+  }
+
+  async submit(spec: object, idempotencyKey: string): Promise<Build> {
+    const answer = await this.#request('/v1/builds', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
+      body: JSON.stringify(spec),
+    })
+    return (await answer.json()) as Build
+  }
+
+  async build(id: string): Promise<Build> {
+    return (await (await this.#request(`/v1/builds/${id}`)).json()) as Build
+  }
+
+  /** All events of a build that has ended. */
+  async events(id: string): Promise<BuildEvent[]> {
+    const answer = await this.#request(`/v1/builds/${id}/events`)
+    const lines = (await answer.text()).split('\n')
+    return lines
+      .filter((line) => line.startsWith('data:'))
+      .map((line) => JSON.parse(line.slice('data:'.length)) as BuildEvent)
+  }
+
+  /** The artifacts of a build with their bytes, by signed URLs. */
+  async artifacts(id: string): Promise<{ name: string; recorded: string; bytes: Buffer }[]> {
+    const answer = await this.#request(`/v1/builds/${id}/artifacts`)
+    const { items } = (await answer.json()) as Static<typeof ArtifactList>
+    const found: { name: string; recorded: string; bytes: Buffer }[] = []
+    for (const { id: artifactId, name, size } of items) {
+      const told = await (await this.#request(`/v1/artifacts/${artifactId}/checksum`)).text()
+      const signed = await this.#request(`/v1/artifacts/${artifactId}/download-url`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ttlSeconds: 600 }),
+      })
+      const { url } = (await signed.json()) as { url: string }
+      const bytes = Buffer.from(await (await globalThis.fetch(url)).arrayBuffer())
+      found.push({ name, recorded: `${size} ${told.split(' ')[0] ?? ''}`, bytes })
+    }
+    return found
+  }
+
+  async #request(path: string, init?: RequestInit): Promise<Response> {
+    const deadline = Date.now() + patienceMs
+    for (;;) {
+      const refusal = await this.#attempt(path, init)
+      if (refusal instanceof Response) return refusal
+      if (Date.now() > deadline) throw new Error(`${path} was refused for too long: ${refusal.message}`)
+      await delay(pauseMs)
+    }
+  }
+
+  /** An answer, or why there is none for now. */
+  async #attempt(path: string, init?: RequestInit): Promise<Response | Error> {
+    let answer: Response
+    try {
+      answer = await fetch(`${this.#url()}${path}`, { ...init, signal: AbortSignal.timeout(patienceMs) })
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error))
+    }
+    if (answer.ok) return answer
+    const body = await answer.text()
+    if (answer.status === 503 || body.includes('idempotency-key-in-use')) return new Error(body)
+    throw new Error(`${path} answered ${answer.status}: ${body}`)
+  }
+}
+
+export function sha256Of(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}

@@ -1,0 +1,248 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { openDocker } from '@edgesmith/engine/docker'
+import { labelFilter, labelNames } from '@edgesmith/engine/labels'
+import { openMinioStore } from '@edgesmith/store/minio-store'
+import { projectPrefix } from '@edgesmith/store/project-stores'
+import { findUpload } from '@edgesmith/uploads/uploads'
+import type Docker from 'dockerode'
+import { Client } from 'minio'
+import { startMinio, type MinioServer } from '../../deploy/minio/server.ts'
+import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
+import { removeWorker } from '../../deploy/setup/workers.ts'
+import { SteadyRedis } from '../../libs/builds/test/steady-redis.ts'
+import { serviceEnvironment } from '../e2e/environment.ts'
+import { ownProject, ownStore } from '../support/projects.ts'
+import { sha256Of } from './client.ts'
+import { makeTarget, userDataReserve, type Target } from './target.ts'
+
+const run = promisify(execFile)
+
+const faketime = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'
+const bucket = 'edgesmith'
+/** Room of the builder's working trees. */
+const workDirectoryMiB = 96
+
+type Service = 'artifact' | 'builder' | 'gateway' | 'validation'
+
+/** All that builds need, as processes of their own, of which each can be made to fail. */
+export class Ground implements AsyncDisposable {
+  readonly target: Target
+  readonly redis: SteadyRedis
+  readonly docker: Docker
+  readonly workerId: string
+  readonly directory: string
+  readonly #environment: Readonly<Record<string, string>>
+  readonly #services = new Map<Service, ServiceProcess>()
+  readonly #resources: AsyncDisposableStack
+  #minio: MinioServer
+
+  private constructor(parts: {
+    target: Target
+    redis: SteadyRedis
+    minio: MinioServer
+    directory: string
+    workerId: string
+    environment: Readonly<Record<string, string>>
+    resources: AsyncDisposableStack
+  }) {
+    this.target = parts.target
+    this.redis = parts.redis
+    this.directory = parts.directory
+    this.workerId = parts.workerId
+    this.docker = openDocker({ host: parts.environment['DOCKER_HOST'] ?? '' })
+    this.#minio = parts.minio
+    this.#environment = parts.environment
+    this.#resources = parts.resources
+  }
+
+  static async open(): Promise<Ground> {
+    await using resources = new AsyncDisposableStack()
+    const directory = await mkdtemp(join(tmpdir(), 'edgesmith-faults-'))
+    resources.defer(() => rm(directory, { recursive: true, force: true }))
+    const workDirectory = join(directory, 'work')
+    await mkdir(workDirectory)
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${workDirectoryMiB}m`, 'edgesmith-faults', workDirectory])
+    resources.defer(() => run('umount', ['--lazy', workDirectory]).then(() => undefined))
+    await writeFile(join(directory, 'clock'), '+0\n')
+    const target = resources.use(await makeTarget())
+    const redis = resources.use(await SteadyRedis.open(directory))
+    const minio = await startMinio({ dataDir: join(directory, 'minio') })
+    const workerId = `faults-${randomUUID().slice(0, 8)}`
+    const environment: Record<string, string> = {
+      ...(await serviceEnvironment()),
+      CANVOS_REPOSITORY: target.repository,
+      REDIS_URL: redis.url,
+      OBJECT_STORE: 'minio',
+      MINIO_ENDPOINT: minio.endpoint,
+      MINIO_ACCESS_KEY: minio.accessKey,
+      MINIO_SECRET_KEY: minio.secretKey,
+      SERVICE_TOKENS: randomUUID(),
+      SIGNING_KEYS: randomUUID() + randomUUID(),
+      BUILDER_ID: workerId,
+      BUILDER_CONCURRENCY: '2',
+      BUILDER_LOCK_SECONDS: '5',
+      BUILDER_LOST_LIMIT: '3',
+      USER_DATA_RESERVE_BYTES: String(userDataReserve),
+      STEP_MEMORY_BYTES: String(128 * 1024 ** 2),
+      PREFLIGHT_FREE_BYTES: '0',
+      WORK_DIRECTORY: workDirectory,
+    }
+    const dockerHost = environment['DOCKER_HOST'] ?? ''
+    resources.defer(() => removeWorker(dockerHost, workerId))
+    const parts = { target, redis, minio, directory, workerId, environment }
+    const ground = new Ground({ ...parts, resources: resources.move() })
+    for (const service of ['artifact', 'validation', 'builder', 'gateway'] as const) {
+      await ground.start(service)
+    }
+    return ground
+  }
+
+  /** Where the API is; the same after the gateway was started again. */
+  get url(): string {
+    return this.#service('gateway').url
+  }
+
+  async start(service: Service): Promise<void> {
+    const before = this.#services.get(service)
+    const portOf = before === undefined ? '0' : new URL(before.url).port
+    const own: Record<string, string> = {
+      [`${service.toUpperCase()}_PORT`]: portOf,
+      CANVOS_MIRROR_DIRECTORY: join(this.directory, `${service}-canvos.git`),
+      ...(service === 'gateway'
+        ? {
+            VALIDATION_URL: this.#service('validation').url,
+            ARTIFACT_URL: this.#service('artifact').url,
+          }
+        : {}),
+      // The builder's clock is what the file says.
+      ...(service === 'builder'
+        ? {
+            LD_PRELOAD: faketime,
+            FAKETIME_TIMESTAMP_FILE: join(this.directory, 'clock'),
+            FAKETIME_CACHE_DURATION: '1',
+            FAKETIME_DONT_FAKE_MONOTONIC: '1',
+            DONT_FAKE_MONOTONIC: '1',
+          }
+        : {}),
+    }
+    const logFile = join(this.directory, `${service}.log`)
+    const env = { ...this.#environment, ...own }
+    this.#services.set(service, await startServiceProcess({ service, awaited: service, logFile, env }))
+  }
+
+  /** Ends a service without a chance to put anything in order. */
+  async kill(service: Service): Promise<void> {
+    process.kill(this.#service(service).pid, 'SIGKILL')
+    await this.#service(service)[Symbol.asyncDispose]()
+  }
+
+  /** Asks a service to stop, and waits until it has. */
+  async stop(service: Service): Promise<void> {
+    await this.#service(service)[Symbol.asyncDispose]()
+  }
+
+  signal(service: Service, signal: NodeJS.Signals): void {
+    process.kill(this.#service(service).pid, signal)
+  }
+
+  /** Sets the builder's clock, as many seconds before or after the machine's. */
+  async setClock(seconds: number): Promise<void> {
+    await writeFile(join(this.directory, 'clock'), `${seconds < 0 ? '' : '+'}${seconds}\n`)
+  }
+
+  async fillWorkDirectory(): Promise<void> {
+    // As much as there is room for.
+    await run('dd', ['if=/dev/zero', `of=${join(this.directory, 'work/filling')}`, 'bs=1M']).catch(
+      () => undefined,
+    )
+  }
+
+  async emptyWorkDirectory(): Promise<void> {
+    await rm(join(this.directory, 'work/filling'), { force: true })
+  }
+
+  pauseMinio(): void {
+    this.#minio.kill('SIGSTOP')
+  }
+
+  resumeMinio(): void {
+    this.#minio.kill('SIGCONT')
+  }
+
+  async killMinio(): Promise<void> {
+    this.#minio.kill('SIGKILL')
+    await this.#minio[Symbol.asyncDispose]()
+  }
+
+  async startMinio(): Promise<void> {
+    const { endpoint, accessKey, secretKey } = this.#minio
+    const port = Number(new URL(endpoint).port)
+    this.#minio = await startMinio({ dataDir: join(this.directory, 'minio'), port, accessKey, secretKey })
+  }
+
+  /** Where MinIO keeps the bytes of an upload. */
+  async directoryOfUpload(content: Buffer): Promise<string> {
+    const store = ownStore(await openMinioStore({ ...this.#minio, bucket }))
+    const found = await findUpload(store, `sha256:${sha256Of(content)}`)
+    if (found === undefined) throw new Error('There is no such upload.')
+    return join(this.directory, 'minio/objects', bucket, projectPrefix(ownProject), found.objectKey)
+  }
+
+  /** The container of the worker's BuildKit daemon; undefined while there is none. */
+  async daemon(): Promise<Docker.Container | undefined> {
+    const { label } = labelFilter({ workerId: this.workerId })
+    return this.#container([...label, `${labelNames.role}=buildkit`])
+  }
+
+  /** The container of a build's Earthly client; undefined while there is none. */
+  async client(buildId: string): Promise<Docker.Container | undefined> {
+    return this.#container([...labelFilter({ buildId }).label, `${labelNames.role}=client`])
+  }
+
+  async #container(label: string[]): Promise<Docker.Container | undefined> {
+    const [found] = await this.docker.listContainers({ filters: { label } })
+    return found === undefined ? undefined : this.docker.getContainer(found.Id)
+  }
+
+  /** What there is of a build that has ended: in Docker, in the working directory, and in MinIO of anything. */
+  async leftovers(buildIds: readonly string[]): Promise<string[]> {
+    const found: string[] = []
+    for (const buildId of buildIds) {
+      const filters = labelFilter({ buildId })
+      const containers = await this.docker.listContainers({ all: true, filters })
+      const networks = await this.docker.listNetworks({ filters })
+      const { Volumes: volumes } = await this.docker.listVolumes({ filters })
+      found.push(
+        ...containers.flatMap(({ Names }) => Names),
+        ...networks.map(({ Name }) => Name),
+        ...volumes.map(({ Name }) => Name),
+      )
+    }
+    const work = await readdir(join(this.directory, 'work'))
+    return [...found, ...work.map((name) => `working directory ${name}`), ...(await this.#unfinished())]
+  }
+
+  async #unfinished(): Promise<string[]> {
+    const { hostname, port } = new URL(this.#minio.endpoint)
+    const client = new Client({ ...this.#minio, endPoint: hostname, port: Number(port), useSSL: false })
+    const { uploads } = await client.listIncompleteUploadsQuery(bucket, '', '', '', '')
+    return uploads.map(({ key }) => `unfinished upload ${key}`)
+  }
+
+  #service(name: Service): ServiceProcess {
+    const found = this.#services.get(name)
+    if (found === undefined) throw new Error(`There is no ${name} service.`)
+    return found
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const service of this.#services.values()) await service[Symbol.asyncDispose]()
+    await this.#minio[Symbol.asyncDispose]()
+    await this.#resources.disposeAsync()
+  }
+}

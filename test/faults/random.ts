@@ -1,0 +1,27 @@
+/** Numbers that are the same for the same seed. */
+export class Random {
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0
+  }
+
+  /** From 0 up to but not 1 (Mulberry32). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+
+  /** A whole number from one to another. */
+  between(least: number, most: number): number {
+    return least + Math.floor(this.next() * (most - least + 1))
+  }
+
+  bytes(size: number): Buffer {
+    const bytes = Buffer.alloc(size)
+    for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32LE(this.between(0, 2 ** 32 - 1), at)
+    return bytes
+  }
+}
