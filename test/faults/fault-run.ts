@@ -124,7 +124,11 @@ function assertEnd(build: Build, own: Fault | undefined, fault: Fault): void {
   const told = build.failure?.type.replace(/.*:/, '')
   const allowed = fault.mustFail === true && own === undefined ? [] : (fault.failures ?? [])
   if (build.state === 'succeeded') assert.ok(own?.mustFail !== true, 'the build succeeded')
-  else assert.ok(allowed.some((code) => code === told), `the build is ${build.state}: ${JSON.stringify(build.failure)}`)
+  else
+    assert.ok(
+      allowed.some((code) => code === told),
+      `the build is ${build.state}: ${JSON.stringify(build.failure)}`,
+    )
 }
 
 /** States follow the declared machine, and end once. */

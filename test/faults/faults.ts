@@ -86,8 +86,9 @@ export const faults: readonly Fault[] = [
         await ground.docker.getNetwork(name).disconnect({ Container: daemon?.id, Force: true })
       }
       return async () => {
-        for (const [name, { Aliases: aliases }] of networks) {
-          const endpoint = { Container: daemon?.id, EndpointConfig: { Aliases: aliases ?? [] } }
+        for (const [name, { Aliases }] of networks) {
+          const endpoint = { Container: daemon?.id, EndpointConfig: { Aliases: (Aliases ?? []) as string[] } }
+          // It may have been replaced meanwhile.
           await ground.docker
             .getNetwork(name)
             .connect(endpoint)
@@ -98,7 +99,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'client of the build is killed',
-    failures: engine,
+    failures: [...engine, 'engine-failed'],
     inject: async (ground, { buildId }) => {
       await (await ground.client(buildId))?.kill({ signal: 'SIGKILL' }).catch(() => undefined)
       return undefined

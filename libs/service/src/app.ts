@@ -3,7 +3,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDe
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { cutIdleConnections } from './idle-connections.ts'
+import { closeAnsweredConnections, cutIdleConnections } from './idle-connections.ts'
 import { answerClientError, handleProblems } from './problem-handler.ts'
 import { RequestLog } from './request-log.ts'
 import { compileValidator } from './request-validation.ts'
@@ -63,6 +63,10 @@ export function createApp({
     clientErrorHandler: answerClientError,
   }).withTypeProvider<TypeBoxTypeProvider>()
   cutIdleConnections(app.server, idleTimeoutMs)
+  app.addHook('preClose', (done) => {
+    if (app.server.listening) closeAnsweredConnections(app.server)
+    done()
+  })
   app.setValidatorCompiler(compileValidator)
   handleProblems(app)
   const config = { scope: 'public' } as const

@@ -7,7 +7,9 @@ import { ComposeError } from '@edgesmith/compose/compose-error'
 import type { BuildRoad } from '@edgesmith/contract/build'
 import { objectsOf } from '@edgesmith/manifest/manifest'
 import { DamagedObject, NoSuchObject } from '@edgesmith/store/object-store'
+import { isErrno } from '@edgesmith/store/errno'
 import { buildBase } from './build-base.ts'
+import { BuildFault } from './build-fault.ts'
 import { composeBase } from './compose-base.ts'
 import { damaged, findInputs } from './workspace.ts'
 import type { ProjectContext } from './context.ts'
@@ -121,8 +123,28 @@ export async function makeBuild(context: ProjectContext, run: BuildRun, plan: Pl
   try {
     return await makeAsPlanned(context, run, plan)
   } catch (error) {
+    if (isDiskFull(error)) throw diskFull(context)
     throw await nameDamaged(context, run, error)
   }
+}
+
+/** Whether an error comes of a full disk of the worker's own, where trees of CanvOS are checked out. */
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof SuppressedError) return isDiskFull(error.error) || isDiskFull(error.suppressed)
+  if (!(error instanceof Error) || error instanceof BuildFault) return false
+  return (
+    isErrno(error, 'ENOSPC', 'EDQUOT') ||
+    /No space left on device/.test(error.message) ||
+    isDiskFull(error.cause)
+  )
+}
+
+function diskFull({ config }: ProjectContext): BuildFault {
+  const place = config.workDirectory ?? 'the directory for temporary files (WORK_DIRECTORY)'
+  return new BuildFault(
+    'insufficient-resources',
+    `The worker has no room left in ${place}. Retry the build once there is some.`,
+  )
 }
 
 /** The fault of a build whose input is damaged in the store; any other error as it is. */
