@@ -87,7 +87,8 @@ export const faults: readonly Fault[] = [
       }
       return async () => {
         for (const [name, { Aliases }] of networks) {
-          const endpoint = { Container: daemon?.id, EndpointConfig: { Aliases: (Aliases ?? []) as string[] } }
+          const aliases = Array.isArray(Aliases) ? Aliases.map(String) : []
+          const endpoint = { Container: daemon?.id, EndpointConfig: { Aliases: aliases } }
           // It may have been replaced meanwhile.
           await ground.docker
             .getNetwork(name)
@@ -127,9 +128,14 @@ export const faults: readonly Fault[] = [
   {
     name: 'Redis is wiped',
     failures: engine,
-    inject: async ({ redis }) => {
-      await redis.wipe()
-      return undefined
+    inject: async (ground) => {
+      await ground.redis.wipe()
+      await ground.stop('builder')
+      await ground.stop('gateway')
+      return async () => {
+        await ground.start('gateway')
+        await ground.start('builder')
+      }
     },
   },
   {
