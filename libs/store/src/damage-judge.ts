@@ -8,7 +8,8 @@ const maximumFailures = 3
 
 /**
  * Tells an object that is damaged from a server that is away. MinIO checks bytes as it reads them from its
- * disk, and has no error for damaged ones: it answers `SlowDownRead`, or breaks off in the middle of an answer.
+ * disk, and has no error for damaged ones: it answers `SlowDownRead`, or breaks off in the middle of an answer;
+ * where what it keeps of the object besides is damaged, it answers 500.
  */
 export class DamageJudge {
   readonly #client: PartClient
@@ -29,7 +30,7 @@ export class DamageJudge {
     return this.#judge(
       offset,
       opened,
-      (error) => error instanceof ServerBusy && error.code === 'SlowDownRead',
+      (error) => error instanceof ServerBusy && (error.code === 'SlowDownRead' || error.status === 500),
     )
   }
 
@@ -50,17 +51,16 @@ export class DamageJudge {
       if (offset !== this.#offset) this.#failures = 0
       this.#offset = offset
       this.#failures += 1
-      if (this.#failures >= maximumFailures && (await this.#isTold())) {
+      if (this.#failures >= maximumFailures && (await this.#isServerThere())) {
         throw new DamagedObject(this.#object.key, offset, { cause: error })
       }
       throw error
     }
   }
 
-  async #isTold(): Promise<boolean> {
+  async #isServerThere(): Promise<boolean> {
     try {
-      await this.#client.statObject(this.#object.bucket, this.#object.key)
-      return true
+      return await this.#client.bucketExists(this.#object.bucket)
     } catch {
       // The server went away, and these failures say nothing.
       this.#failures = 0

@@ -239,7 +239,10 @@ class MinioStore implements ObjectStore {
   async stat(key: string): Promise<ObjectStat | undefined> {
     assertObjectKey(key)
     try {
-      const { size, lastModified } = await this.#requesting((client) => client.statObject(this.#bucket, key))
+      const judge = new DamageJudge(this.#requests.client, { bucket: this.#bucket, key })
+      const { size, lastModified } = await this.#requesting((client) =>
+        judge.opening(0, client.statObject(this.#bucket, key)),
+      )
       return { size, modifiedAt: lastModified }
     } catch (error) {
       if (isS3Error(error, 'NotFound')) return undefined

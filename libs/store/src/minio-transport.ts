@@ -48,11 +48,7 @@ export function createTransport(
       })
       if (busyStatuses.includes(response.statusCode)) {
         void readCode(response).then((code) => {
-          const told = code === undefined ? '' : ` (${code})`
-          sent.emit(
-            'error',
-            new ServerBusy(`The object store answered ${String(response.statusCode)}${told}.`, code),
-          )
+          sent.emit('error', new ServerBusy({ status: response.statusCode, code }))
         })
       } else {
         onResponse?.(response)

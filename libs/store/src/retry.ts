@@ -4,10 +4,12 @@ import { isErrno } from './errno.ts'
 /** The server answered that it cannot serve the request now; `code` is S3's, where it gave one. */
 export class ServerBusy extends Error {
   override name = 'ServerBusy'
+  readonly status: number | undefined
   readonly code: string | undefined
 
-  constructor(message: string, code?: string) {
-    super(message)
+  constructor({ status, code }: { status: number | undefined; code?: string | undefined }) {
+    super(`The object store answered ${String(status)}${code === undefined ? '' : ` (${code})`}.`)
+    this.status = status
     this.code = code
   }
 }

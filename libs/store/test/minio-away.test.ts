@@ -170,6 +170,15 @@ describe('MinIO store, while the server is away', () => {
     })
   }
 
+  it('tells that what the server keeps of an object besides is damaged', async () => {
+    await store.put('described', bytesOf(150))
+    await flipBit(join(dataDir, 'objects', bucket, 'described'), 0.4)
+    await assert.rejects(store.get('described'), DamagedObject)
+    await assert.rejects(store.stat('described'), DamagedObject)
+    // The server is there.
+    await store.check()
+  })
+
   async function countIncomplete(): Promise<number> {
     const { hostname, port } = new URL(server.endpoint)
     const client = new Client({ ...server, endPoint: hostname, port: Number(port), useSSL: false })
@@ -178,7 +187,7 @@ describe('MinIO store, while the server is away', () => {
 })
 
 /** Changes one bit of what the server has of an object, behind its middle. */
-async function flipBit(directory: string): Promise<void> {
+async function flipBit(directory: string, place = 0.6): Promise<void> {
   const files = (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) =>
     entry.isFile(),
   )
@@ -189,7 +198,7 @@ async function flipBit(directory: string): Promise<void> {
   const target = parts[Math.floor(parts.length / 2)] ?? files[0]
   assert.ok(target)
   await using file = await open(join(target.parentPath, target.name), 'r+')
-  const at = Math.floor((await file.stat()).size * 0.6)
+  const at = Math.floor((await file.stat()).size * place)
   const byte = Buffer.alloc(1)
   await file.read(byte, 0, 1, at)
   byte.writeUInt8(byte.readUInt8() ^ 1)
