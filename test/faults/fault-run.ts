@@ -73,6 +73,7 @@ export async function runWithFault(ground: Ground, fault: Fault, seed: number): 
   const last = await awaitEnd(client, clean.build.id, Date.now() + deadlineMs)
   assert.equal(last.state, 'succeeded', `a build without a fault: ${JSON.stringify(last.failure)}`)
   await assertArtifacts(client, last, clean, ground)
+  if (fault.leavesParts === true) await ground.removeUnfinishedUploads()
   await assertNothingLeft(ground, [...builds, clean])
   return {
     ...{ seed, fault: fault.name, moment },

@@ -14,6 +14,8 @@ export type Fault = {
   readonly mustFail?: boolean
   /** The builder waits while the build is submitted, so that the fault comes before all it does. */
   readonly holdsBuilder?: boolean
+  /** Parts of an upload may be left, which MinIO removes itself after a day: nobody was there to do it. */
+  readonly leavesParts?: boolean
   /** Lets it happen; answers what ends it. */
   readonly inject?: (ground: Ground, chosen: Chosen) => Promise<(() => Promise<void>) | undefined>
 }
@@ -29,6 +31,7 @@ export const faults: readonly Fault[] = [
   {
     name: 'builder is killed',
     failures: engine,
+    leavesParts: true,
     inject: async (ground) => {
       await ground.kill('builder')
       return () => ground.start('builder')
@@ -44,6 +47,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'gateway is killed',
+    leavesParts: true,
     inject: async (ground) => {
       await ground.kill('gateway')
       return () => ground.start('gateway')

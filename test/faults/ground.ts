@@ -224,14 +224,23 @@ export class Ground implements AsyncDisposable {
       )
     }
     const work = await readdir(join(this.directory, 'work'))
-    return [...found, ...work.map((name) => `working directory ${name}`), ...(await this.#unfinished())]
+    const { uploads } = await this.#minioClient().listIncompleteUploadsQuery(bucket, '', '', '', '')
+    return [
+      ...found,
+      ...work.map((name) => `working directory ${name}`),
+      ...uploads.map(({ key }) => `unfinished upload ${key}`),
+    ]
   }
 
-  async #unfinished(): Promise<string[]> {
-    const { hostname, port } = new URL(this.#minio.endpoint)
-    const client = new Client({ ...this.#minio, endPoint: hostname, port: Number(port), useSSL: false })
+  async removeUnfinishedUploads(): Promise<void> {
+    const client = this.#minioClient()
     const { uploads } = await client.listIncompleteUploadsQuery(bucket, '', '', '', '')
-    return uploads.map(({ key }) => `unfinished upload ${key}`)
+    for (const { key, uploadId } of uploads) await client.abortMultipartUpload(bucket, key, uploadId)
+  }
+
+  #minioClient(): Client {
+    const { hostname, port } = new URL(this.#minio.endpoint)
+    return new Client({ ...this.#minio, endPoint: hostname, port: Number(port), useSSL: false })
   }
 
   #service(name: Service): ServiceProcess {
