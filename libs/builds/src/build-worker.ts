@@ -4,7 +4,7 @@ import type { Job } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { queuePrefix } from './build-keys.ts'
 import { BuildQueue, jobId, queueName } from './build-queue.ts'
-import type { BuildJob } from './build-queue.ts'
+import type { BuildJob, ShareOf } from './build-queue.ts'
 import type { BuildRepository } from './build-repository.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd } from './build-state.ts'
@@ -36,6 +36,8 @@ export type BuildWorkerOptions = {
   maxLostWorkers: number
   /** How often builds whose job is gone are looked for, in milliseconds. */
   reconcileIntervalMs: number
+  /** Tells the share of a tenant; all have the same when left out. */
+  shareOf?: ShareOf | undefined
   /**
    * Runs a build to its end, which it also records; first it has to claim the build, and be done
    * when that cannot be had: jobs can come twice. Resolves with `hand-on` when it stopped because
@@ -57,6 +59,12 @@ type Running = { readonly controller: AbortController; readonly token: string }
 /** How long a build waits before it is looked at again, in milliseconds. */
 const laterMs = 1000
 
+/**
+ * How often it is looked whose turn it is, besides each time that a job comes, begins or ends: when whoever did
+ * that died, or a limit was raised. In milliseconds.
+ */
+const advanceIntervalMs = 1000
+
 /** What BullMQ says when a job stalled more often than allowed. */
 const stalledMessage = 'job stalled more than allowable limit'
 
@@ -70,13 +78,14 @@ export class BuildWorker {
   readonly #worker: Worker<BuildJob>
   readonly #running = new Map<string, Running>()
   readonly #background = new Set<Promise<void>>()
-  readonly #timer: NodeJS.Timeout
   readonly #renewal: Disposable
+  readonly #timers: readonly NodeJS.Timeout[]
+  #isAdvancing = false
 
   /** Begins at once. */
   constructor(options: BuildWorkerOptions) {
     this.#options = options
-    this.#queue = new BuildQueue(options.redis, options.onError)
+    this.#queue = new BuildQueue(options.redis, options.onError, options.shareOf)
     this.#worker = new Worker<BuildJob>(queueName, (job, token) => this.#process(job, token), {
       connection: options.redis,
       prefix: queuePrefix,
@@ -96,11 +105,19 @@ export class BuildWorker {
       onError: options.onError,
     })
     this.#worker.on('failed', (job, error) => {
-      if (job !== undefined) this.#inBackground(this.#fail(job.data, error))
+      if (job !== undefined) this.#inBackground(this.#failAndLeave(job.data, error))
     })
-    this.#timer = setInterval(() => {
-      this.#inBackground(this.reconcile())
-    }, options.reconcileIntervalMs)
+    this.#timers = [
+      setInterval(() => {
+        this.#inBackground(this.reconcile())
+      }, options.reconcileIntervalMs),
+      setInterval(() => {
+        // While Redis is away one look is enough.
+        if (this.#isAdvancing) return
+        this.#isAdvancing = true
+        this.#inBackground(this.#queue.advance().finally(() => (this.#isAdvancing = false)))
+      }, advanceIntervalMs),
+    ]
     this.#inBackground(this.reconcile())
   }
 
@@ -109,7 +126,7 @@ export class BuildWorker {
    * aborted with `WorkerStopping`.
    */
   async stop(): Promise<void> {
-    clearInterval(this.#timer)
+    for (const timer of this.#timers) clearInterval(timer)
     const closed = this.#worker.close()
     for (const { controller } of this.#running.values()) {
       controller.abort(new WorkerStopping('The worker stops.'))
@@ -132,6 +149,11 @@ export class BuildWorker {
         if (await this.#reconcileBuild(build)) found++
       }
     }
+    // Whoever was to say so died when these had ended.
+    for await (const job of this.#queue.known()) {
+      if (!(await this.#isOpen(job))) await this.#leave(job)
+    }
+    await this.#queue.advance()
     return found
   }
 
@@ -143,7 +165,7 @@ export class BuildWorker {
     if (condition.is === 'pending') return false
     if (condition.is === 'failed') await this.#fail(job, new Error(condition.reason))
     else if (await this.#isLeftToFleet(listed)) return false
-    else await this.#queue.enqueue(listed)
+    else await this.#queue.enqueueAnew(listed)
     return true
   }
 
@@ -169,7 +191,11 @@ export class BuildWorker {
   async #process(job: Job<BuildJob>, token: string | undefined): Promise<void> {
     // A worker that closes can still be given a job, even the one that it has just handed on.
     const result = this.#worker.closing === undefined ? await this.#run(job, token ?? '') : 'hand-on'
-    if (result === 'done') return
+    if (result === 'done') {
+      await this.#leave(job.data)
+      await this.#queue.advance()
+      return
+    }
     if (result === 'later') {
       await job.moveToDelayed(Date.now() + laterMs, token)
       throw new DelayedError()
@@ -185,6 +211,7 @@ export class BuildWorker {
     this.#running.get(id)?.controller.abort(new JobLost('This worker was given the job again.'))
     this.#running.set(id, { controller, token })
     try {
+      await this.#queue.begin(job.data)
       return await this.#options.run(job.data, controller.signal)
     } finally {
       if (this.#running.get(id)?.controller === controller) this.#running.delete(id)
@@ -204,6 +231,15 @@ export class BuildWorker {
       ...[id, running.token, this.#options.lockDurationMs],
     )
     if (isKept === 0) running.controller.abort(new JobLost('Another worker has the job.'))
+  }
+
+  async #failAndLeave(job: BuildJob, error: Error): Promise<void> {
+    await this.#fail(job, error)
+    await this.#leave(job)
+  }
+
+  async #leave({ buildId, attempt }: BuildJob): Promise<void> {
+    await this.#queue.withdraw({ id: buildId, attempt })
   }
 
   /** Two workers, or an event and a reconciliation, can see the same failure: one records it. */

@@ -94,6 +94,82 @@ describe('BuildWorker', () => {
     assert.deepEqual(jobs.sort(), builds.map(({ id }) => id).sort())
   })
 
+  it("runs another tenant's build soon, whatever one has in line, and as the weights are", async () => {
+    const shares = new BuildQueue(stage.redis, fail, (tenant) =>
+      Promise.resolve({ weight: tenant === 'big' ? 3 : 1 }),
+    )
+    const submitAs = async (tenant: string) => {
+      const { build } = await stage.repository.create(newBuild({ tenant }), at)
+      await shares.enqueue(build)
+    }
+    for (let index = 0; index < 200; index += 1) await submitAs('acme')
+    const begun: string[] = []
+    const through = Promise.withResolvers<undefined>()
+    await using _worker = work({
+      concurrency: 1,
+      run: async (job) => {
+        const { tenant } = await stage.repository.get(job.buildId)
+        begun.push(tenant)
+        if (begun.length === 20) await submitAs('small')
+        if (begun.length === 60) for (let index = 0; index < 60; index += 1) await submitAs('big')
+        if (begun.length === 120) through.resolve(undefined)
+        return runToSuccess(job)
+      },
+    })
+    await through.promise
+    const turn = begun.indexOf('small')
+    assert.ok(turn >= 20 && turn < 24, `turn ${turn}`)
+    const big = begun.slice(64, 104).filter((tenant) => tenant === 'big').length
+    assert.ok(big >= 28 && big <= 32, `${big} of 40`)
+    await shares[Symbol.asyncDispose]()
+  })
+
+  it('runs no more of a tenant than its limit, while others have the workers', async () => {
+    const limited = new BuildQueue(stage.redis, fail, (tenant) =>
+      Promise.resolve({ weight: 10, ...(tenant === 'limited' ? { runningBuilds: 1 } : {}) }),
+    )
+    const builds = await Promise.all(
+      ['limited', 'limited', 'free', 'free'].map(async (tenant) => {
+        const { build } = await stage.repository.create(newBuild({ tenant }), at)
+        await limited.enqueue(build)
+        return build
+      }),
+    )
+    const running = new Map<string, number>()
+    let most = 0
+    const third = Promise.withResolvers<undefined>()
+    await using _worker = work({
+      concurrency: 4,
+      run: async (job) => {
+        const { tenant } = await stage.repository.get(job.buildId)
+        running.set(tenant, (running.get(tenant) ?? 0) + 1)
+        most = Math.max(most, running.get('limited') ?? 0)
+        if ((running.get('limited') ?? 0) + (running.get('free') ?? 0) === 3) third.resolve(undefined)
+        await third.promise
+        running.set(tenant, (running.get(tenant) ?? 0) - 1)
+        return runToSuccess(job)
+      },
+    })
+    for (const build of builds) assert.equal((await end(build)).state, 'succeeded')
+    assert.equal(most, 1)
+    await limited[Symbol.asyncDispose]()
+  })
+
+  it('gives the place of a build to the next one when whoever was to do so died', async () => {
+    const single = new BuildQueue(stage.redis, fail, () => Promise.resolve({ weight: 1, runningBuilds: 1 }))
+    const { build: ended } = await stage.repository.create(newBuild(), at)
+    await single.enqueue(ended)
+    const { run } = await stage.repository.claim(ended.id, 1, at)
+    await concludeBuild(stage, ended.id, succeed, at, { run })
+    await stage.redis.del(`edgesmith:queue:builds:${ended.id}-1`)
+    await stage.redis.del('edgesmith:queue:builds:wait')
+    const { build } = await stage.repository.create(newBuild(), at)
+    await single.enqueue(build)
+    await using _worker = work()
+    assert.equal((await end(build)).state, 'succeeded')
+    await single[Symbol.asyncDispose]()
+  })
+
   it('runs a build again whose worker was killed', async () => {
     const build = await submit()
     await loseWorker()
