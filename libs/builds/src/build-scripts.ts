@@ -230,7 +230,9 @@ return redis.call('DEL', KEYS[1])
  */
 const lockJobAnew = `
 if redis.call('LPOS', KEYS[2], ARGV[1]) == false then return 0 end
-if not redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3], 'NX') then return 0 end
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('SREM', KEYS[3], ARGV[1])
 return 1
 `

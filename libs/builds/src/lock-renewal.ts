@@ -32,10 +32,16 @@ export function renewLocks(
     for (const id of missed) onError(new Error(`The worker could not renew lock of job ${id}.`))
     if (missed.length > 0) onLost(missed)
   }
+  let isRenewing = false
   const timer = setInterval(() => {
-    renew().catch((error: unknown) => {
-      onError(error instanceof Error ? error : new Error('Locks are not renewed.', { cause: error }))
-    })
+    // While Redis is away one renewal waits for it, not one for each turn of the timer.
+    if (isRenewing) return
+    isRenewing = true
+    renew()
+      .finally(() => (isRenewing = false))
+      .catch((error: unknown) => {
+        onError(error instanceof Error ? error : new Error('Locks are not renewed.', { cause: error }))
+      })
   }, durationMs / 4)
   return {
     [Symbol.dispose]: () => {

@@ -61,6 +61,8 @@ export const problems = {
   'upload-locked': { status: 423, title: 'Another request is working on the upload' },
   'header-fields-too-large': { status: 431, title: 'The header fields are too large' },
   'checksum-mismatch': { status: 460, title: 'The bytes do not have the checksum they were sent with' },
+  'queue-full': { status: 429, title: 'As many builds are waiting as may' },
+  'too-many-uploads': { status: 429, title: 'As many uploads are under way as may be' },
   internal: { status: 500, title: 'The service failed unexpectedly' },
   'stored-bytes-damaged': { status: 500, title: 'Stored bytes are damaged' },
   'secret-damaged': { status: 500, title: 'What is stored of a secret is damaged' },

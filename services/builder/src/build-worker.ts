@@ -12,7 +12,7 @@ import { reap } from '@edgesmith/engine/reaper'
 import { isStoreAway } from '@edgesmith/store/store-away'
 import { Redactor } from '@edgesmith/redaction/redactor'
 import { BuildFault } from './build-fault.ts'
-import { inProject, type BuilderContext, type ProjectContext } from './context.ts'
+import { inProject, sharesOf, type BuilderContext, type ProjectContext } from './context.ts'
 import { LogWriter } from './log-writer.ts'
 import { removeArtifacts, type Output } from './publish.ts'
 import { BaseGone, makeBuild } from './make-build.ts'
@@ -32,6 +32,7 @@ export function startBuildWorker(context: BuilderContext, concurrency: number): 
     lockDurationMs: config.lockSeconds * 1000,
     maxLostWorkers: config.lostLimit,
     reconcileIntervalMs,
+    shareOf: sharesOf(context),
     run: (job, signal) => runJob(context, job, signal),
     fail: (job, code, error) => failJob(context, job, code, error),
     onError: (error) => {

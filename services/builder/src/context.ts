@@ -2,9 +2,13 @@ import type { ImageDigests } from '@edgesmith/bases/image-digests'
 import type { Maker } from '@edgesmith/bases/keys'
 import type { BuildEvents } from '@edgesmith/builds/build-events'
 import type { ConclusionParts } from '@edgesmith/builds/build-conclusion'
+import type { ShareOf } from '@edgesmith/builds/build-queue'
 import type { Notifications } from '@edgesmith/builds/notifications'
 import type { BuildEngine } from '@edgesmith/contract/build'
 import type { Mirror } from '@edgesmith/canvos/mirror'
+import { RecordCache } from '@edgesmith/identity/record-cache'
+import { tenantShares } from '@edgesmith/identity/tenant-share'
+import { Tenants } from '@edgesmith/identity/tenants'
 import type { ProjectRef } from '@edgesmith/contract/project'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
@@ -46,4 +50,9 @@ export function inProject<Context extends Pick<BuilderContext, 'stores' | 'repos
     store: context.stores.of(project),
     repository: context.repository.within(project),
   }
+}
+
+/** Tells the share that each tenant has of the workers. */
+export function sharesOf({ stores, redis }: Pick<BuilderContext, 'stores' | 'redis'>): ShareOf {
+  return tenantShares(new Tenants({ store: stores.whole, cache: new RecordCache(redis) }))
 }

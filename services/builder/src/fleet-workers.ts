@@ -3,7 +3,7 @@ import { FleetQueue } from '@edgesmith/builds/fleet-queue'
 import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { FleetWorker } from '@edgesmith/builds/fleet-worker'
 import type { BuilderConfig } from './config.ts'
-import { inProject } from './context.ts'
+import { inProject, sharesOf } from './context.ts'
 import { computeChecksums } from './fleet-checksums.ts'
 import { failFleet, runFleet, type FleetContext } from './fleet-job.ts'
 
@@ -23,7 +23,7 @@ export function startFleetWorkers(builder: Builder): AsyncDisposable {
   }
   const stack = new AsyncDisposableStack()
   const fleets = new FleetRepository(redis)
-  const queue = stack.use(new BuildQueue(redis, onError))
+  const queue = stack.use(new BuildQueue(redis, onError, sharesOf(builder)))
   const fleetQueue = stack.use(new FleetQueue(redis, 'fleets', onError))
   /** The part of a fleet's project; undefined when the fleet is gone, and then nothing is to be done for it. */
   const findContext = async (fleetId: string): Promise<FleetContext | undefined> => {

@@ -5,6 +5,7 @@ import { guardRoutes } from '@edgesmith/service/access'
 import { createApp, type App } from '@edgesmith/service/app'
 import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
+import { limitUploads } from './admission.ts'
 import type { GatewayContext } from './context.ts'
 import { auditRecordRoutes } from './routes/audit.ts'
 import { artifactProxy } from './routes/artifact-proxy.ts'
@@ -41,6 +42,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   auditRoutes(app, () => context.stores.whole)
   guardRoutes(app, (headers) => identity.authenticator.authenticate(headers))
   await app.register(async (scope) => {
+    limitUploads(scope, context)
     await acceptForms(scope)
     uploadRoutes(scope, context)
     resumableUploadRoutes(scope, context)

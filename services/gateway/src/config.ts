@@ -24,6 +24,7 @@ import {
 } from '@edgesmith/service/environment'
 import { defaultExpandedLimitBytes, defaultExpansionRatio } from '@edgesmith/uploads/upload-limits'
 import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
+import type { AdmissionLimits } from './admission.ts'
 
 /** The environment variables of the gateway. */
 export const gatewayVariables = {
@@ -76,6 +77,24 @@ export const gatewayVariables = {
     description:
       'Time in which a resumable upload has to be completed, in seconds. MinIO gives up unfinished ones after `stale_uploads_expiry`, by default a day.',
   }),
+  QUEUE_LIMIT: integer({
+    default: 100_000,
+    minimum: 1,
+    maximum: 10_000_000,
+    description: 'Builds that may wait at a time, of all tenants.',
+  }),
+  TENANT_QUEUE_LIMIT: integer({
+    default: 20_000,
+    minimum: 1,
+    maximum: 10_000_000,
+    description: 'Builds of a tenant that may wait at a time, where the tenant has no limit of its own.',
+  }),
+  UPLOADS_AT_ONCE: integer({
+    default: 256,
+    minimum: 1,
+    maximum: 100_000,
+    description: 'Uploads that a gateway receives at a time.',
+  }),
   IDLE_TIMEOUT_SECONDS: integer({
     default: 120,
     minimum: 1,
@@ -106,6 +125,7 @@ export type GatewayConfig = {
   readonly resumableUploadTtlMs: number
   readonly buildTimeoutSeconds: number
   readonly retention: RetentionSettings
+  readonly admission: AdmissionLimits
   readonly idleTimeoutSeconds: number
 }
 
@@ -141,6 +161,11 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     resumableUploadTtlMs: env.RESUMABLE_UPLOAD_TTL_SECONDS * 1000,
     buildTimeoutSeconds: env.BUILD_TIMEOUT_SECONDS,
     retention: toRetentionSettings(env),
+    admission: {
+      queued: env.QUEUE_LIMIT,
+      queuedOfTenant: env.TENANT_QUEUE_LIMIT,
+      uploads: env.UPLOADS_AT_ONCE,
+    },
     idleTimeoutSeconds: env.IDLE_TIMEOUT_SECONDS,
   }
 }

@@ -10,6 +10,7 @@ import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf } from '@edgesmith/fleets/sites-table'
 import { sealArguments, withoutPasswords } from '@edgesmith/secrets/sealed-arguments'
 import { v7 as uuidV7 } from 'uuid'
+import { admitBuilds } from './admission.ts'
 import type { ProjectContext } from './context.ts'
 import { diagnoseFleet, diagnosticLimit, type FleetDiagnosis } from './fleet-diagnosis.ts'
 import type { FleetRequest } from './fleet-intake.ts'
@@ -48,6 +49,7 @@ async function createFleet(
   const { store, fleets, fleetQueue } = context
   const diagnosis = await diagnoseFleet(context, request)
   const record = toRecord(context, request, diagnosis, id)
+  await admitBuilds(context, record.sites.length)
   await request.submission.commit()
   try {
     await writePack(store, id, renderAll(request))

@@ -8,6 +8,7 @@ import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
 import { openIdentity } from '@edgesmith/identity/identity'
 import { openKeyring } from '@edgesmith/secrets/keys'
+import { tenantShares } from '@edgesmith/identity/tenant-share'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -39,7 +40,7 @@ export async function startGateway(
     config.host,
   )
   const notifications = resources.use(new Notifications(redis, onError))
-  const queue = resources.use(new BuildQueue(redis, onError))
+  const queue = resources.use(new BuildQueue(redis, onError, tenantShares(identity.tenants)))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))
   const checksumQueue = resources.use(new FleetQueue(redis, 'fleet-checksums', onError))
   const app = await createGatewayApp(

@@ -9,6 +9,7 @@ import { projectOf } from '@edgesmith/contract/project'
 import type { ValidationResult } from '@edgesmith/contract/validation'
 import { checkBuildSecrets } from '@edgesmith/secrets/build-secrets'
 import { maskedArguments, sealArguments, withoutPasswords } from '@edgesmith/secrets/sealed-arguments'
+import { admitBuilds } from './admission.ts'
 import { answerAtOnce, findReadyBase } from './answer-at-once.ts'
 import type { ProjectContext } from './context.ts'
 import { onceForKey } from './once-for-key.ts'
@@ -104,6 +105,7 @@ async function makeBuild(
     const answered = await answerAtOnce(context, request)
     if (answered !== undefined) return answered
   }
+  await admitBuilds(context, 1)
   await acceptBuild(context, build, now, reservation)
   return build
 }

@@ -12,6 +12,7 @@ import { projectPrefix, ProjectStores } from '@edgesmith/store/project-stores'
 import { startValidation } from '@edgesmith/validation-service/service'
 import { operatorKey } from '../../../test/support/as-operator.ts'
 import { ownProject } from '../../../test/support/projects.ts'
+import type { AdmissionLimits } from '../src/admission.ts'
 import { startGateway } from '../src/service.ts'
 
 const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', import.meta.url).pathname
@@ -31,11 +32,14 @@ export type Harness = AsyncDisposable & {
   readonly incoming: () => Promise<string[]>
 }
 
+const manyOfAll: AdmissionLimits = { queued: 1_000_000, queuedOfTenant: 1_000_000, uploads: 1000 }
+
 /** Starts the gateway, the validation and the artifact service on a Redis and a directory of their own. */
 export async function startHarness({
   uploadLimitBytes = 1_000_000,
   idleTimeoutSeconds = 60,
   uploadQuotaBytes = undefined as number | undefined,
+  admission = manyOfAll,
   secretsKeys = [randomBytes(32).toString('base64')] as readonly string[],
 } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack()
@@ -90,6 +94,7 @@ export async function startHarness({
       resumableUploadTtlMs: 60_000,
       buildTimeoutSeconds: 600,
       retention: { uploadUnusedMs: 86_400_000, baseUnusedMs: 86_400_000 },
+      admission,
       idleTimeoutSeconds,
       secrets: { keys: secretsKeys, keyFile: undefined },
     }),

@@ -8,6 +8,7 @@ import { retryBuild } from '@edgesmith/builds/build-state'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { requestCancel } from '@edgesmith/builds/cancellation'
 import { deleteBuild } from '@edgesmith/retention/delete-build'
+import { admitBuilds } from '../admission.ts'
 import { inProject, type GatewayContext } from '../context.ts'
 import { provideUserData } from '../fleet-retry.ts'
 import { readSubmission } from '../intake.ts'
@@ -60,6 +61,8 @@ export function buildRoutes(app: App, context: GatewayContext): void {
             'invalid-body',
             'invalid-input',
             'idempotency-key-reused',
+            'queue-full',
+            'too-many-uploads',
           ),
         },
       },
@@ -129,7 +132,9 @@ export function buildRoutes(app: App, context: GatewayContext): void {
     },
     async (request, reply) => {
       const parts = { ...inProject(context, request.principal), stores: context.stores }
-      return reply.code(202).send(await requestCancel(parts, request.params.id, new Date()))
+      const build = await requestCancel(parts, request.params.id, new Date())
+      if (build.state === 'canceled') await context.queue.withdraw(build)
+      return reply.code(202).send(build)
     },
   )
 
@@ -149,13 +154,15 @@ export function buildRoutes(app: App, context: GatewayContext): void {
               Location: { type: 'string', format: 'uri-reference', description: 'The build.' },
             },
           },
-          ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict'),
+          ...problemResponses('invalid-parameter', 'build-not-found', 'state-conflict', 'queue-full'),
         },
       },
     },
     async (request, reply) => {
       const own = inProject(context, request.principal)
-      await provideUserData(own, retryBuild(await own.repository.get(request.params.id)))
+      const again = retryBuild(await own.repository.get(request.params.id))
+      await admitBuilds(own, 1)
+      await provideUserData(own, again)
       const build = await acceptRetry(own, request.params.id, new Date())
       return reply.code(202).header('location', `/v1/builds/${build.id}`).send(build)
     },

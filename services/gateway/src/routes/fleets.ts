@@ -86,6 +86,8 @@ function addFleets(app: App, context: GatewayContext): void {
             'invalid-body',
             'invalid-input',
             'idempotency-key-reused',
+            'queue-full',
+            'too-many-uploads',
           ),
         },
       },

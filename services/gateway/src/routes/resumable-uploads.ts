@@ -53,6 +53,7 @@ const fileProblems = [
   'corrupt-file',
   'digest-mismatch',
   'checksum-mismatch',
+  'too-many-uploads',
 ] as const
 
 /** The routes of `/v1/uploads/resumable`: tus 1.0, and `GET` for what became of an upload. */

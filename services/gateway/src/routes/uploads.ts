@@ -81,6 +81,7 @@ function addRoutes(app: App, context: GatewayContext): void {
             'empty-file',
             'corrupt-file',
             'digest-mismatch',
+            'too-many-uploads',
             'quota-exceeded',
           ),
         },

@@ -29,6 +29,7 @@ export function validationRoutes(app: App, context: GatewayContext): void {
             'content-too-large',
             'unsupported-media-type',
             'invalid-body',
+            'too-many-uploads',
           ),
         },
       },
