@@ -130,16 +130,14 @@ export const faults: readonly Fault[] = [
     },
   },
   {
-    name: 'Redis is wiped',
+    name: 'builder freezes',
     failures: engine,
-    inject: async (ground) => {
-      await ground.redis.wipe()
-      await ground.stop('builder')
-      await ground.stop('gateway')
-      return async () => {
-        await ground.start('gateway')
-        await ground.start('builder')
-      }
+    inject: (ground) => {
+      ground.signal('builder', 'SIGSTOP')
+      return Promise.resolve(() => {
+        ground.signal('builder', 'SIGCONT')
+        return Promise.resolve()
+      })
     },
   },
   {

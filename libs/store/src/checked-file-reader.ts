@@ -7,6 +7,10 @@ import type { RangeReader } from './range-reader.ts'
 /** Sums that are read at a time. */
 const sumsAtOnce = 1024
 
+/** Buffers of a block that no reader uses now: garbage of this size is collected late. */
+const idle: Buffer[] = []
+const maximumIdle = 64
+
 /** The bytes of a file are not those that were written. */
 export class DamagedFile extends Error {
   override name = 'DamagedFile'
@@ -28,9 +32,9 @@ export class CheckedFileReader implements RangeReader {
   readonly #size: number
   readonly #end: number
   #position: number
-  #sums = { first: 0, bytes: Buffer.alloc(0) }
+  #sums: { first: number; bytes: Buffer } = { first: 0, bytes: Buffer.alloc(0) }
   /** The block that the range begins in, or a buffer has ended in. */
-  #held = { index: -1, bytes: Buffer.alloc(0) }
+  #held: { index: number; bytes: Buffer } = { index: -1, bytes: Buffer.alloc(0) }
 
   private constructor(
     { file, path, size }: { file: FileHandle; path: string; size: number },
@@ -78,8 +82,12 @@ export class CheckedFileReader implements RangeReader {
     return filled
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#file.close()
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Once this has ended no read is under way.
+    await this.#file.close()
+    const { bytes } = this.#held
+    this.#held = { index: -1, bytes: Buffer.alloc(0) }
+    if (bytes.length === blockSize && idle.length < maximumIdle) idle.push(bytes)
   }
 
   /** How many of the next bytes are whole blocks, of which none is held; the last block may be short. */
@@ -107,7 +115,9 @@ export class CheckedFileReader implements RangeReader {
     const start = index * blockSize
     if (this.#held.index !== index) {
       const bytes =
-        this.#held.bytes.length === blockSize ? this.#held.bytes : Buffer.allocUnsafeSlow(blockSize)
+        this.#held.bytes.length === blockSize
+          ? this.#held.bytes
+          : (idle.pop() ?? Buffer.allocUnsafeSlow(blockSize))
       this.#held = { index: -1, bytes }
       const block = bytes.subarray(0, Math.min(blockSize, this.#size - start))
       await this.#readExactly(block, start)
