@@ -102,7 +102,8 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
   const gateway = await start('gateway', {
     VALIDATION_URL: validation.url,
     ARTIFACT_URL: artifact.url,
-    BOOTSTRAP_API_KEY_FILE: apiKeyFile,
+    // A key of the caller's own takes the place of the kept one.
+    ...('BOOTSTRAP_API_KEY' in env ? {} : { BOOTSTRAP_API_KEY_FILE: apiKeyFile }),
   })
 
   const lost = Promise.race([redisLost.promise, artifact.lost, validation.lost, builder.lost, gateway.lost])
