@@ -88,8 +88,10 @@ export class Outgoing implements AsyncDisposable {
 
   async #call(url: URL, init: RequestInit): Promise<Response> {
     try {
-      const options = { ...init, dispatcher: this.#agent } as unknown as Parameters<typeof undiciFetch>[1]
-      return await undiciFetch(url, options)
+      const options: unknown = { ...init, dispatcher: this.#agent }
+      // The classes of undici's package and of Node.js's own undici are alike, and not the same.
+      const response: unknown = await undiciFetch(url, options as Parameters<typeof undiciFetch>[1])
+      return response as Response
     } catch (error) {
       if (error instanceof Error && error.cause instanceof RefusedDestination) throw error.cause
       throw error
