@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrno } from './errno.ts'
+import { isS3Error } from './s3-error.ts'
 
 /** The server answered that it cannot serve the request now; `code` is S3's, where it gave one. */
 export class ServerBusy extends Error {
@@ -84,6 +85,8 @@ export function isTransient(error: unknown): boolean {
     error instanceof ServerBusy ||
     error instanceof ServerSilent ||
     error instanceof AnswerCut ||
+    // One of the two clocks has jumped, and will be set right.
+    isS3Error(error, 'RequestTimeTooSkewed') ||
     isErrno(error, ...absent)
   )
 }
