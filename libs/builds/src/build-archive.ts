@@ -1,10 +1,12 @@
 import { StringDecoder } from 'node:string_decoder'
 import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { Build } from '@edgesmith/contract/build'
 import { BuildEvent } from '@edgesmith/contract/event'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
 import { Type } from 'typebox'
+import { Reservation } from './idempotency.ts'
 
 /** One event with its id: what a server-sent event carries. */
 export type IdentifiedEvent = { id: string; event: BuildEvent }
@@ -13,6 +15,7 @@ export type IdentifiedEvent = { id: string; event: BuildEvent }
 const WholeArchive = Type.Object({
   build: Build,
   events: Type.Array(Type.Object({ id: Type.String(), event: BuildEvent })),
+  reservation: Type.Optional(Reservation),
 })
 
 /**
@@ -52,14 +55,39 @@ export async function putWholeArchive(
   store: ObjectStore,
   build: Build,
   events: readonly IdentifiedEvent[],
+  reservation?: Reservation,
 ): Promise<void> {
-  await writeJson(store, archiveKey.whole(build.id), { build, events })
+  const request = reservation === undefined ? {} : { reservation }
+  await writeJson(store, archiveKey.whole(build.id), { build, events, ...request })
 }
 
 /** The archived record of a build, if there is one. */
 export async function readArchivedBuild(store: ObjectStore, id: string): Promise<Build | undefined> {
   const record = await readJson(store, archiveKey.record(id), Build)
   return record ?? (await readJson(store, archiveKey.whole(id), WholeArchive))?.build
+}
+
+/** The `Idempotency-Key` of a build that never ran, if it came with one. */
+export async function readArchivedReservation(
+  store: ObjectStore,
+  id: string,
+): Promise<Reservation | undefined> {
+  return (await readJson(store, archiveKey.whole(id), WholeArchive))?.reservation
+}
+
+/** Bytes at the end of an archive of events in which the last one is: more than an event has. */
+const tailBytes = 1024 * 1024
+
+/** Id of the last archived event of a build, if there is an archive. */
+export async function readLastEventId(store: ObjectStore, id: string): Promise<string | undefined> {
+  const key = archiveKey.events(id)
+  const stat = await store.stat(key)
+  if (stat === undefined)
+    return (await readJson(store, archiveKey.whole(id), WholeArchive))?.events.at(-1)?.id
+  const offset = Math.max(0, stat.size - tailBytes)
+  const tail = await text(await store.get(key, { offset, length: stat.size - offset }))
+  const line = tail.trimEnd().split('\n').at(-1) ?? ''
+  return line === '' ? undefined : (JSON.parse(line) as IdentifiedEvent).id
 }
 
 /** Reads the archived events of a build, the oldest first. Throws `NoSuchObject`. */

@@ -76,6 +76,23 @@ export class BuildRepository {
     throw new ProblemError('idempotency-key-in-use', 'Another request with this Idempotency-Key took over.')
   }
 
+  /**
+   * Brings back a build that this Redis has lost, as it is recorded in the object store; one that is not at its end
+   * is told to be queued. False where there is a record of it. Revisions go on behind any that there can have been,
+   * so that a worker that still runs the build does not take it for its own.
+   */
+  async restore(build: Build, at: Date, lastEventId: string | undefined): Promise<boolean> {
+    const keys = [recordKey(build.id), streamKey(build.id), ...indexKeysOf(build)]
+    const event = isEnd(build.state) ? '' : JSON.stringify(stateEvent(build, at))
+    const restored = await whileAvailable(() =>
+      this.#redis.restoreBuild(
+        ...[keys.length, ...keys, build.id, build.state, JSON.stringify(build)],
+        ...[at.getTime(), lastEventId ?? '', event, changesChannel(build.id)],
+      ),
+    )
+    return restored === 1
+  }
+
   /** The record of a build. Throws `build-not-found`. */
   async get(id: string): Promise<Build> {
     return (await this.read(id)).build

@@ -14,6 +14,7 @@ declare module 'ioredis' {
     releaseIdempotencyKey(...args: Arguments): Result<number, Context>
     renewFlight(...args: Arguments): Result<number, Context>
     endFlight(...args: Arguments): Result<number, Context>
+    restoreBuild(...args: Arguments): Result<number, Context>
     lockJobAnew(...args: Arguments): Result<number, Context>
   }
 }
@@ -225,6 +226,21 @@ return redis.call('DEL', KEYS[1])
 `
 
 /**
+ * KEYS: record, stream, then the indexes. ARGV: build id, state, json, revision, id of the last event ('' for none),
+ * the event to tell ('' for none), channel. Does nothing where there is a record.
+ */
+const restoreBuild = `${eventFunctions}
+local record, stream = KEYS[1], KEYS[2]
+if redis.call('EXISTS', record) == 1 then return 0 end
+redis.call('HSET', record, 'revision', ARGV[4], 'state', ARGV[2], 'json', ARGV[3], 'writer', 'recovery')
+if ARGV[5] ~= '' then redis.call('HSET', record, 'lastEventId', ARGV[5]) end
+for index = 3, #KEYS do redis.call('ZADD', KEYS[index], 0, ARGV[1]) end
+if ARGV[6] ~= '' then appendEvent(record, stream, nextEventId(record), ARGV[6]) end
+redis.call('PUBLISH', ARGV[7], 'changed')
+return 1
+`
+
+/**
  * KEYS: BullMQ's lock of a job, its list of active jobs, its set of jobs that may have stalled. ARGV: job, token,
  * milliseconds the lock is kept. A job that waits again, or has another lock, is not locked.
  */
@@ -248,6 +264,7 @@ const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: b
   releaseIdempotencyKey: { lua: releaseIdempotencyKey, numberOfKeys: 1 },
   renewFlight: { lua: renewFlight, numberOfKeys: 1 },
   endFlight: { lua: endFlight, numberOfKeys: 1 },
+  restoreBuild: { lua: restoreBuild },
   lockJobAnew: { lua: lockJobAnew, numberOfKeys: 3 },
 }
 

@@ -23,7 +23,7 @@ export type EndedBuild = {
  * it is made of can be stored at the same time. `removeArchive` takes it back.
  */
 export async function archiveEndedBuild(store: ObjectStore, ending: EndedBuild): Promise<void> {
-  await putWholeArchive(store, ending.ended, eventsOf(ending))
+  await putWholeArchive(store, ending.ended, eventsOf(ending), ending.reservation)
 }
 
 /**

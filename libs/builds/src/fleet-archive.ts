@@ -63,6 +63,17 @@ export async function readFleetBuild(
   }
 }
 
+/** Reads the archive of all builds that a fleet ended itself; nothing where there is none. */
+export async function* readFleetArchive(
+  store: ObjectStore,
+  fleetId: string,
+): AsyncGenerator<FleetArchiveEntry> {
+  if ((await store.stat(fleetArchiveKey(fleetId))) === undefined) return
+  for await (const line of splitLines(await store.get(fleetArchiveKey(fleetId)))) {
+    yield JSON.parse(line) as FleetArchiveEntry
+  }
+}
+
 async function findEntry(store: ObjectStore, fleetId: string, buildId: string): Promise<FleetArchiveEntry> {
   const beginning = `{"id":"${buildId}",`
   for await (const line of splitLines(await store.get(fleetArchiveKey(fleetId)))) {

@@ -69,6 +69,22 @@ export class FleetRepository {
     await whileAvailable(() => step.exec())
   }
 
+  /** Brings back a fleet that this Redis has lost, with all of its builds. False where there is a record of it. */
+  async restore(
+    summary: FleetSummary,
+    { isOpen, isCanceled }: { isOpen: boolean; isCanceled: boolean },
+  ): Promise<boolean> {
+    const { id } = summary
+    const key = fleetKey.record(id)
+    if ((await whileAvailable(() => this.#redis.hexists(key, 'json'))) === 1) return false
+    const step = this.#redis.multi().zadd(fleetKey.all, 0, id).zadd(fleetKey.own(summary), 0, id)
+    if (isOpen) step.sadd(fleetKey.open, id)
+    if (isCanceled) step.hset(key, 'canceled', '1')
+    step.hset(key, 'complete', '1', 'json', JSON.stringify(summary))
+    await whileAvailable(() => step.exec())
+    return true
+  }
+
   /** All builds of the fleet have been created. */
   async complete(id: string): Promise<void> {
     await whileAvailable(() => this.#redis.hset(fleetKey.record(id), 'complete', '1'))

@@ -6,8 +6,8 @@ import { defineBuildScripts } from './build-scripts.ts'
 
 export type FlightOptions = {
   readonly redis: Redis
-  /** Whose it is: the same of another project is another's. */
-  readonly project: ProjectRef
+  /** Whose it is: the same of another project is another's. Left out for what is of the whole service. */
+  readonly project?: ProjectRef
   /** What is made: only one worker at a time makes what has this key. */
   readonly key: string
   /** Time after which a worker that is not heard of has lost the right, in milliseconds. */
@@ -23,7 +23,7 @@ export type FlightOptions = {
 export async function takeFlight(options: FlightOptions): Promise<AsyncDisposable | undefined> {
   const { project, key, ttlMs, onError } = options
   const redis = defineBuildScripts(options.redis)
-  const lock = flightKey(`${projectName(project)}:${key}`)
+  const lock = flightKey(project === undefined ? key : `${projectName(project)}:${key}`)
   const token = randomUUID()
   if ((await redis.set(lock, token, 'PX', ttlMs, 'NX')) === null) return undefined
   const timer = setInterval(() => {

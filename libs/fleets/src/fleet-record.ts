@@ -1,4 +1,5 @@
 import { createBuild } from '@edgesmith/builds/build-state'
+import { Reservation } from '@edgesmith/builds/idempotency'
 import { Build } from '@edgesmith/contract/build'
 import { Labels } from '@edgesmith/contract/build-spec'
 import { FleetId, SiteInputs, SiteName } from '@edgesmith/contract/fleet'
@@ -52,6 +53,8 @@ export const FleetRecord = Type.Object(
     createdAt: Timestamp,
     build: BuildOf,
     sites: Type.Array(SiteRecord),
+    /** The `Idempotency-Key` of the request, where it had one. */
+    reservation: Type.Optional(Reservation),
   },
   { additionalProperties: false },
 )
@@ -62,6 +65,8 @@ export type SiteRecord = Static<typeof SiteRecord>
 /** Keys of a fleet's objects. */
 export const fleetObject = {
   record: (id: string) => `fleets/${id}/fleet.json`,
+  /** Is there once a client canceled the fleet. */
+  canceled: (id: string) => `fleets/${id}/canceled`,
   /** The user-data of all sites, each behind its length as an image has it: what the stamps replace. */
   pack: (id: string) => `fleets/${id}/pack`,
 } as const

@@ -1,6 +1,6 @@
 import { recordKey, removeArtifact } from '@edgesmith/artifacts/artifacts'
 import { isLeased } from '@edgesmith/artifacts/lease'
-import { removeArchive } from '@edgesmith/builds/build-archive'
+import { archiveKey, removeArchive } from '@edgesmith/builds/build-archive'
 import type { BuildRepository } from '@edgesmith/builds/build-repository'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 
@@ -14,6 +14,8 @@ export async function deleteBuild(
   id: string,
 ): Promise<void> {
   const build = await repository.remove(id)
+  // Should this break off, the build is not taken for one that is still to run.
+  await store.remove(archiveKey.accepted(id))
   for (const artifact of build.artifacts) {
     // In this order: a download takes its lease before it reads the record.
     await store.remove(recordKey(artifact.id))

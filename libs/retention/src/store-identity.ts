@@ -25,11 +25,24 @@ export async function assertPaired({ redis, store }: Pair, { adopt }: { adopt: b
   if (inStore !== undefined && inStore.id !== inRedis) {
     throw new ProblemError(
       'retention-refused',
-      `Redis is not the one that this object store was used with: its builds are not known, and all of their files would be removed. Restore Redis, or remove the object ${identityKey} to have those files removed.`,
+      `Redis is not the one that this object store was used with: its builds are not known, and all of their files would be removed. Bring them back with \`npm run recover\`, or restore Redis; or remove the object ${identityKey} to have those files removed.`,
     )
   }
   if (inStore !== undefined || !adopt) return
   const id = inRedis ?? randomUUID()
   if (inRedis === null) await whileAvailable(() => redis.set(redisKey, id))
   await writeJson(store, identityKey, { id })
+}
+
+/** Whether Redis has been used with an object store; one that is empty has not. */
+export async function hasIdentity(redis: Redis): Promise<boolean> {
+  return (await whileAvailable(() => redis.get(redisKey))) !== null
+}
+
+/** Joins Redis with the object store, all of whose builds it has. */
+export async function pair({ redis, store }: Pair): Promise<void> {
+  const inStore = await readJson(store, identityKey, StoreIdentity)
+  const id = inStore?.id ?? (await whileAvailable(() => redis.get(redisKey))) ?? randomUUID()
+  if (inStore === undefined) await writeJson(store, identityKey, { id })
+  await whileAvailable(() => redis.set(redisKey, id))
 }

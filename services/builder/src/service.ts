@@ -14,6 +14,8 @@ import { assertRuntimes, lookAtMachine } from '@edgesmith/engine/machine'
 import { reap, reapStale } from '@edgesmith/engine/reaper'
 import { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
 import { openKeyring } from '@edgesmith/secrets/keys'
+import { listProjects } from '@edgesmith/identity/tenants'
+import { keepWorkingCopy } from '@edgesmith/retention/working-copy'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -92,6 +94,10 @@ export async function startBuilder(
     redactors,
     engine: { repository: mirror.repository, images: engineImages },
   }
+  const workingCopy = stack.use(
+    keepWorkingCopy({ redis, stores, logger, listProjects: () => listProjects(stores.whole) }),
+  )
+  await workingCopy.looked
   const now = new Date()
   const reaped = [
     ...(await reap(docker, { workerId: config.workerId })),

@@ -48,7 +48,10 @@ async function createFleet(
 ): Promise<Fleet> {
   const { store, fleets, fleetQueue } = context
   const diagnosis = await diagnoseFleet(context, request)
-  const record = toRecord(context, request, diagnosis, id)
+  const record = {
+    ...toRecord(context, request, diagnosis, id),
+    ...(reservation === undefined ? {} : { reservation }),
+  }
   await admitBuilds(context, record.sites.length)
   await request.submission.commit()
   try {

@@ -9,6 +9,8 @@ import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
 import { openIdentity } from '@edgesmith/identity/identity'
 import { openKeyring } from '@edgesmith/secrets/keys'
 import { tenantShares } from '@edgesmith/identity/tenant-share'
+import { listProjects } from '@edgesmith/identity/tenants'
+import { keepWorkingCopy } from '@edgesmith/retention/working-copy'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -39,6 +41,10 @@ export async function startGateway(
     { store: stores.whole, redis, settings: config.identity, fetch },
     config.host,
   )
+  const workingCopy = resources.use(
+    keepWorkingCopy({ redis, stores, logger, listProjects: () => listProjects(stores.whole) }),
+  )
+  await workingCopy.looked
   const notifications = resources.use(new Notifications(redis, onError))
   const queue = resources.use(new BuildQueue(redis, onError, tenantShares(identity.tenants)))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))

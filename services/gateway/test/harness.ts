@@ -119,7 +119,8 @@ export async function startHarness({
     keys: async () => {
       const keys: string[] = []
       for await (const { key } of stores.whole.list('')) {
-        if (!/^(identity|audit)\//.test(key)) keys.push(key.replace(projectPrefix(ownProject), ''))
+        if (!/^(identity\/|audit\/|retention\/identity\.json$)/.test(key))
+          keys.push(key.replace(projectPrefix(ownProject), ''))
       }
       return keys
     },

@@ -14,6 +14,7 @@ import {
 } from '@edgesmith/contract/fleet'
 import { decodeCursor, encodeCursor } from '@edgesmith/builds/build-cursor'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
+import { fleetObject } from '@edgesmith/fleets/fleet-record'
 import { isoOf } from '@edgesmith/fleets/iso-of'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
@@ -156,8 +157,9 @@ function addFleets(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
-      const { fleets, fleetQueue } = inProject(context, request.principal)
+      const { fleets, fleetQueue, store } = inProject(context, request.principal)
       const fleet = await fleets.cancel(request.params.id)
+      await store.put(fleetObject.canceled(fleet.id), Buffer.alloc(0))
       await fleetQueue.enqueue(fleet.id)
       return reply.code(202).send(fleet)
     },

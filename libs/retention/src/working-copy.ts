@@ -1,0 +1,98 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { takeFlight } from '@edgesmith/builds/flight'
+import type { ProjectRef } from '@edgesmith/contract/project'
+import { recoverProjects, type RecoveryParts, type RecoveryReport } from './recovery.ts'
+import { hasIdentity, pair } from './store-identity.ts'
+
+/** Time after which a process that recovers and is not heard of has died, in milliseconds. */
+const flightMs = 15_000
+
+/** How often those that wait for it look, and after how long a recovery that failed is tried again, in milliseconds. */
+const lookMs = 250
+const retryMs = 5000
+
+export type WorkingCopyParts = RecoveryParts & {
+  /** All projects of the service. */
+  readonly listProjects: () => Promise<ProjectRef[]>
+  readonly logger: {
+    info(context: object, message: string): void
+    error(context: object, message: string): void
+  }
+}
+
+/**
+ * Brings everything back into Redis and joins it with the object store, whatever it has been used with before.
+ * Retention works again afterwards, unless records could not be understood: their files are not to be removed.
+ */
+export async function recover({ listProjects, ...parts }: WorkingCopyParts): Promise<RecoveryReport> {
+  const report = await recoverProjects(parts, await listProjects())
+  if (report.failed.length === 0) await pair({ redis: parts.redis, store: parts.stores.whole })
+  return report
+}
+
+/**
+ * Recovers when Redis is empty: it does not have the identity of the object store that it was used with. Of several
+ * processes one does it, and the others wait. Undefined when there is nothing to do.
+ */
+export async function recoverWhenEmpty(
+  parts: WorkingCopyParts,
+  signal: AbortSignal,
+): Promise<RecoveryReport | undefined> {
+  const { redis, logger } = parts
+  while (!(await hasIdentity(redis))) {
+    await using flight = await takeFlight({
+      redis,
+      key: 'recovery',
+      ttlMs: flightMs,
+      onError: (error) => {
+        logger.error({ err: error }, 'The right to recover is not renewed.')
+      },
+    })
+    if (flight === undefined) {
+      await delay(lookMs, undefined, { signal })
+      continue
+    }
+    if (await hasIdentity(redis)) return undefined
+    const report = await recover(parts)
+    const { failed, ...counts } = report
+    for (const { key, reason } of failed) logger.error({ key, reason }, 'A record cannot be recovered.')
+    logger.info(counts, 'Redis was empty; builds and fleets are back from their records.')
+    return report
+  }
+  return undefined
+}
+
+/**
+ * Keeps Redis a working copy of what the object store has: recovers when it is empty, at once and each time that
+ * it comes back, until this is disposed of. `looked` settles when that was done once, or could not be.
+ */
+export function keepWorkingCopy(parts: WorkingCopyParts): AsyncDisposable & { looked: Promise<void> } {
+  const { redis, logger } = parts
+  const stopping = new AbortController()
+  const { signal } = stopping
+  let timer: NodeJS.Timeout | undefined
+  const look = async () => {
+    try {
+      await recoverWhenEmpty(parts, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      logger.error({ err: error }, 'It is not known whether Redis has all builds; that is looked at again.')
+      timer = setTimeout(onReady, retryMs)
+    }
+  }
+  const looked = look()
+  let looking = looked
+  const onReady = () => {
+    if (!signal.aborted) looking = looking.then(look)
+  }
+  redis.on('ready', onReady)
+  return {
+    looked,
+    async [Symbol.asyncDispose]() {
+      stopping.abort()
+      clearTimeout(timer)
+      redis.off('ready', onReady)
+      await looking
+    },
+  }
+}
