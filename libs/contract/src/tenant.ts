@@ -78,7 +78,7 @@ export const Tenant = Type.Object(
   },
 )
 
-/** Body of `POST /v1/tenants`. */
+/** What a new tenant is to be. */
 export const NewTenant = Type.Object(
   {
     id: TenantId,
@@ -89,7 +89,7 @@ export const NewTenant = Type.Object(
   { title: 'NewTenant', additionalProperties: false, examples: [{ id: 'acme', name: 'Acme', weight: 10 }] },
 )
 
-/** Body of `PATCH /v1/tenants/{id}`. */
+/** What of a tenant is to change. */
 export const TenantChange = Type.Object(
   {
     name: Type.Optional(Name),
@@ -104,31 +104,8 @@ export const TenantChange = Type.Object(
   },
 )
 
-/** Answer of `GET /v1/tenants`. */
-export const Tenants = Type.Object(
-  { items: Type.Array(Tenant) },
-  { title: 'Tenants', additionalProperties: false, examples: [{ items: [] }] },
-)
-
-/** Body of `POST /v1/projects`. */
-export const NewProject = Type.Object(
-  { id: ProjectId, name: Type.Optional(Name) },
-  { title: 'NewProject', additionalProperties: false, examples: [{ id: 'stores', name: 'Stores' }] },
-)
-
-/** Answer of `GET /v1/projects`. */
-export const Projects = Type.Object(
-  { items: Type.Array(Project) },
-  {
-    title: 'Projects',
-    additionalProperties: false,
-    examples: [{ items: [{ id: 'default', createdAt: '2026-03-14T09:26:53.589Z' }] }],
-  },
-)
-
 export type TenantLimits = Static<typeof TenantLimits>
 export type Project = Static<typeof Project>
 export type Tenant = Static<typeof Tenant>
 export type NewTenant = Static<typeof NewTenant>
 export type TenantChange = Static<typeof TenantChange>
-export type NewProject = Static<typeof NewProject>

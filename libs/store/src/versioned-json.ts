@@ -49,11 +49,6 @@ export async function writeVersioned(
   return true
 }
 
-/** Removes all versions of a value, the oldest first, so that none is taken for the newest. */
-export async function removeVersioned(store: ObjectStore, prefix: string): Promise<void> {
-  for (const version of await listVersions(store, prefix)) await store.remove(keyOf(prefix, version))
-}
-
 /** The numbers of the versions, the oldest first. */
 async function listVersions(store: ObjectStore, prefix: string): Promise<number[]> {
   const entries = await Array.fromAsync(store.list(prefix))
