@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readlink, truncate } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { text } from 'node:stream/consumers'
@@ -22,6 +22,7 @@ import { startHarness, type Harness } from './harness.ts'
 const MiB = 1024 ** 2
 const GiB = 1024 * MiB
 const large = 8 * GiB + 2048
+const objectSize = 64 * MiB
 
 describe('the tar of a fleet', () => {
   let harness: Harness
@@ -31,9 +32,7 @@ describe('the tar of a fleet', () => {
     harness = await startHarness()
     builder = await FleetBuilder.open(harness)
     client = new FleetClient(harness.url)
-    // Objects of a directory are files: this one has 16 GiB that take no room.
-    await harness.store.put('sparse', Buffer.from('sparse'))
-    await truncate(objectFile('sparse'), 16 * GiB)
+    await harness.store.put('content', Buffer.alloc(objectSize, 'content'))
   })
   after(async () => {
     await builder[Symbol.asyncDispose]()
@@ -41,7 +40,7 @@ describe('the tar of a fleet', () => {
   })
 
   const objectFile = (key: string) =>
-    join(harness.environment['OBJECT_DIRECTORY'] ?? '', projectPrefix(ownProject), key)
+    join(harness.environment['OBJECT_DIRECTORY'] ?? '', '.objects', projectPrefix(ownProject), key)
 
   /** A fleet whose sites have these images. */
   async function fleetOf(...manifests: Manifest[]): Promise<{ id: string; isos: Artifact[] }> {
@@ -65,11 +64,11 @@ describe('the tar of a fleet', () => {
   it('has files of 8 GiB and more, in constant memory', { timeout: 180_000 }, async () => {
     const { isos } = await fleetOf(
       makeManifest([
-        { length: 512, object: 'sparse', offset: 0 },
+        { length: 512, object: 'content', offset: 0 },
         { length: large - 1024, zeros: true },
-        { length: 512, object: 'sparse', offset: 1024 },
+        { length: 512, object: 'content', offset: 1024 },
       ]),
-      makeManifest([{ length: 5, object: 'sparse', offset: 0 }]),
+      makeManifest([{ length: 5, object: 'content', offset: 0 }]),
     )
     const tar = spawn('tar', ['--list', '--verbose'], { stdio: ['pipe', 'pipe', 'inherit'] })
     const ended = once(tar, 'close')
@@ -102,13 +101,15 @@ describe('the tar of a fleet', () => {
   })
 
   it('closes what it reads when its client goes', { timeout: 60_000 }, async () => {
-    const whole = makeManifest([{ length: 16 * GiB, object: 'sparse', offset: 0 }])
+    // 16 GiB of one object, again and again.
+    const piece = { length: objectSize, object: 'content', offset: 0 }
+    const whole = makeManifest(Array.from({ length: (16 * GiB) / objectSize }, () => piece))
     const { id } = await fleetOf(whole, whole)
     const openFiles = async () => {
       const links = (await readdir('/proc/self/fd')).map((fd) =>
         readlink(`/proc/self/fd/${fd}`).catch(() => ''),
       )
-      return (await Promise.all(links)).filter((link) => link === objectFile('sparse'))
+      return (await Promise.all(links)).filter((link) => link === objectFile('content'))
     }
     assert.deepEqual(await openFiles(), [])
     const url = `${harness.url}/v1/fleets/${id}/archive`
