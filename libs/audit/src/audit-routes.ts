@@ -30,6 +30,7 @@ declare module 'fastify' {
   }
 }
 
+const unavailableStatus = problems['audit-unavailable'].status
 const mutating = ['POST', 'PUT', 'PATCH', 'DELETE']
 
 /** Adds to what is recorded of a request. */
@@ -59,7 +60,9 @@ export function auditRoutes(app: App, store: () => ObjectStore): void {
       return payload
     } catch (error) {
       request.log.error({ err: error }, 'The audit record cannot be written.')
-      return sort === 'refused' ? payload : refuse(request, reply, payload)
+      // What says already that the service is unavailable tells more of the reason.
+      const stands = sort === 'refused' || reply.statusCode === unavailableStatus
+      return stands ? payload : refuse(request, reply, payload)
     }
   })
 }
