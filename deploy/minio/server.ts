@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -17,8 +17,11 @@ export type MinioServer = AsyncDisposable & {
   endpoint: string
   accessKey: string
   secretKey: string
-  /** Sends the process a signal, such as SIGKILL or SIGSTOP. */
-  kill(signal: NodeJS.Signals): void
+  /** Kills the process at once. */
+  kill(): void
+  /** Holds the process still; once this resolves it does nothing until `thaw`. */
+  freeze(): Promise<void>
+  thaw(): void
 }
 
 export type MinioOptions = {
@@ -64,10 +67,16 @@ export async function startMinio(options: MinioOptions): Promise<MinioServer> {
   }
   try {
     const endpoint = await waitUntilReady(child)
-    const kill = (signal: NodeJS.Signals) => {
-      child.kill(signal)
+    return {
+      ...{ endpoint, accessKey, secretKey },
+      kill: () => child.kill('SIGKILL'),
+      freeze: async () => {
+        child.kill('SIGSTOP')
+        while (!(await isFrozen(child.pid))) await delay(1)
+      },
+      thaw: () => child.kill('SIGCONT'),
+      [Symbol.asyncDispose]: stop,
     }
-    return { endpoint, accessKey, secretKey, kill, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
     throw error
@@ -114,6 +123,15 @@ async function isHealthy(endpoint: string, signal: AbortSignal): Promise<boolean
   const response = await fetch(`${endpoint}/minio/health/cluster`, { signal })
   await response.body?.cancel()
   return response.ok
+}
+
+/** Whether all threads of a process are stopped (proc(5), "stat"): a signal takes a moment to arrive. */
+async function isFrozen(pid: number | undefined): Promise<boolean> {
+  const tasks = `/proc/${pid ?? 0}/task`
+  const stats = await Promise.all(
+    (await readdir(tasks)).map((thread) => readFile(join(tasks, thread, 'stat'), 'latin1').catch(() => '')),
+  )
+  return stats.every((stat) => stat === '' || /\) T /.test(stat))
 }
 
 async function stopProcess(child: ChildProcess): Promise<void> {

@@ -151,12 +151,12 @@ export const faults: readonly Fault[] = [
   {
     name: 'MinIO freezes',
     failures: engine,
-    inject: (ground) => {
-      ground.pauseMinio()
-      return Promise.resolve(() => {
+    inject: async (ground) => {
+      await ground.pauseMinio()
+      return () => {
         ground.resumeMinio()
         return Promise.resolve()
-      })
+      }
     },
   },
   {

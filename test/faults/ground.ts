@@ -166,16 +166,16 @@ export class Ground implements AsyncDisposable {
     await rm(join(this.directory, 'work/filling'), { force: true })
   }
 
-  pauseMinio(): void {
-    this.#minio.kill('SIGSTOP')
+  async pauseMinio(): Promise<void> {
+    await this.#minio.freeze()
   }
 
   resumeMinio(): void {
-    this.#minio.kill('SIGCONT')
+    this.#minio.thaw()
   }
 
   async killMinio(): Promise<void> {
-    this.#minio.kill('SIGKILL')
+    this.#minio.kill()
     await this.#minio[Symbol.asyncDispose]()
   }
 

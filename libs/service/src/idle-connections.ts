@@ -14,9 +14,14 @@ export function cutIdleConnections(server: Server, idleTimeoutMs: number): void 
     current.set(request.socket, { request, response })
   })
   server.on('timeout', (socket: Socket) => {
-    const exchange = current.get(socket)
-    if (exchange !== undefined && isServicesTurn(exchange)) socket.setTimeout(idleTimeoutMs)
-    else socket.destroy()
+    const { bytesRead } = socket
+    // When this process was held up, what the client sent meanwhile has come and is read only now.
+    setImmediate(() => {
+      const exchange = current.get(socket)
+      const isActive = socket.bytesRead > bytesRead || (exchange !== undefined && isServicesTurn(exchange))
+      if (isActive) socket.setTimeout(idleTimeoutMs)
+      else socket.destroy()
+    })
   })
 }
 

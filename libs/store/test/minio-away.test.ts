@@ -31,7 +31,7 @@ describe('MinIO store, while the server is away', () => {
   /** Ends the server, and starts it again where and as it was. */
   async function killServer(): Promise<() => Promise<void>> {
     const { accessKey, secretKey, endpoint } = server
-    server.kill('SIGKILL')
+    server.kill()
     await server[Symbol.asyncDispose]()
     return async () => {
       server = await startMinio({ dataDir, port: Number(new URL(endpoint).port), accessKey, secretKey })
@@ -41,9 +41,9 @@ describe('MinIO store, while the server is away', () => {
   for (const how of ['killed', 'stopped'] as const) {
     const takeAway = async (): Promise<() => Promise<void>> => {
       if (how === 'killed') return killServer()
-      server.kill('SIGSTOP')
+      await server.freeze()
       return () => {
-        server.kill('SIGCONT')
+        server.thaw()
         return Promise.resolve()
       }
     }

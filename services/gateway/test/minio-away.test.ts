@@ -74,13 +74,14 @@ describe('Uploads while MinIO is away', () => {
 
   /** Takes the server away, and answers how it comes back. */
   async function takeAway(signal: NodeJS.Signals): Promise<() => Promise<void>> {
-    minio.kill(signal)
     if (signal === 'SIGSTOP') {
+      await minio.freeze()
       return () => {
-        minio.kill('SIGCONT')
+        minio.thaw()
         return Promise.resolve()
       }
     }
+    minio.kill()
     await minio[Symbol.asyncDispose]()
     const { accessKey, secretKey, endpoint } = minio
     return async () => {
