@@ -2,7 +2,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkIso } from '@edgesmith/iso/check'
-import type { RandomAccess } from '@edgesmith/iso/random-access'
+import { fileReader, type RandomAccess } from '@edgesmith/iso/random-access'
 import { ImageReader } from '@edgesmith/manifest/image-reader'
 import type { Manifest } from '@edgesmith/manifest/manifest'
 import type { ObjectStore } from '@edgesmith/store/object-store'
@@ -15,7 +15,7 @@ import { writeAddedFile, writeBaseDraft } from './draft-sources.ts'
 import { storeLayout } from './layout-object.ts'
 import { planChanges, type FileToAdd } from './plan.ts'
 import { Relocation } from './relocation.ts'
-import { readerOf, writeAt } from './sparse-file.ts'
+import { writeAt } from './sparse-file.ts'
 import { writeImage } from './xorriso.ts'
 import { xorrisoCommands, type AddedFile } from './xorriso-commands.ts'
 
@@ -76,7 +76,7 @@ export async function composeImage(parts: ComposeParts, request: ComposeRequest)
   await writeImage(commands, { file: draftFile, directory, signal })
 
   const file = resources.use(await open(draftFile, 'r+'))
-  const draft = readerOf(file, (await file.stat()).size)
+  const draft = fileReader(file, (await file.stat()).size)
   const contents = await findContents(draft, large)
   const patches = await draftPatches(draft, new Relocation(contents))
   for (const { offset, bytes } of patches) await writeAt(file, bytes, offset)

@@ -1,6 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import type { RandomAccess } from '@edgesmith/iso/random-access'
 
 const zeros = Buffer.alloc(256 * 1024)
 
@@ -43,22 +42,5 @@ export async function writeStreamAt(
     signal.throwIfAborted()
     if (!isZero(chunk)) await writeAt(file, chunk, position)
     position += chunk.length
-  }
-}
-
-/** An open file to be read at any offset. */
-export function readerOf(file: FileHandle, size: number): RandomAccess {
-  return {
-    size,
-    async read(offset, length) {
-      const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)))
-      let filled = 0
-      while (filled < buffer.length) {
-        const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, offset + filled)
-        if (bytesRead === 0) break
-        filled += bytesRead
-      }
-      return buffer.subarray(0, filled)
-    },
   }
 }

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, type FileHandle } from 'node:fs/promises'
 import { IsoError } from './fault.ts'
 
 /** Bytes that can be read at any offset. `read` answers fewer bytes than asked only at the end. */
@@ -8,25 +8,29 @@ export type RandomAccess = {
   read(offset: number, length: number): Promise<Buffer>
 }
 
+/** An open file of that size in bytes, to be read at any offset; the caller closes it. */
+export function fileReader(file: FileHandle, size: number): RandomAccess {
+  return {
+    size,
+    async read(offset, length) {
+      const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)))
+      let filled = 0
+      while (filled < buffer.length) {
+        const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, offset + filled)
+        if (bytesRead === 0) break
+        filled += bytesRead
+      }
+      return buffer.subarray(0, filled)
+    },
+  }
+}
+
 /** Opens a file for reading at any offset; dispose of the answer to close it. */
 export async function openFileReader(path: string): Promise<RandomAccess & AsyncDisposable> {
   const file = await open(path, 'r')
   try {
     const { size } = await file.stat()
-    return {
-      size,
-      async read(offset, length) {
-        const buffer = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - offset)))
-        let filled = 0
-        while (filled < buffer.length) {
-          const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, offset + filled)
-          if (bytesRead === 0) break
-          filled += bytesRead
-        }
-        return buffer.subarray(0, filled)
-      },
-      [Symbol.asyncDispose]: () => file.close(),
-    }
+    return { ...fileReader(file, size), [Symbol.asyncDispose]: () => file.close() }
   } catch (error) {
     await file.close()
     throw error

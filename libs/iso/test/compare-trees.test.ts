@@ -4,21 +4,14 @@ import { after, before, describe, it } from 'node:test'
 import { bootImageFaults } from '@edgesmith/iso/boot-images'
 import { checkIso } from '@edgesmith/iso/check'
 import { compareTrees } from '@edgesmith/iso/compare-trees'
-import type { RandomAccess } from '@edgesmith/iso/random-access'
 import { walkTree } from '@edgesmith/iso/tree'
 import { readVolumeSets, volumesOf } from '@edgesmith/iso/volume-sets'
+import { bufferReader } from '../../../test/support/buffer-reader.ts'
 import { contents, makeNewLayout, makeOldLayout, openImageWorkshop } from './images.ts'
-
-function readerOf(bytes: Buffer): RandomAccess {
-  return {
-    size: bytes.length,
-    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
-  }
-}
 
 /** The directory records of a file, one of each tree. */
 async function recordsOf(image: Buffer, path: string): Promise<number[]> {
-  const reader = readerOf(image)
+  const reader = bufferReader(image)
   const records: number[] = []
   for (const volume of (await readVolumeSets(reader)).flatMap(volumesOf)) {
     for await (const entry of walkTree(reader, volume)) {
@@ -53,11 +46,11 @@ describe('the trees and boot images of an ISO', () => {
       [newLayout, 4],
       [oldLayout, 1],
     ] as const) {
-      const found = await compareTrees(readerOf(image))
+      const found = await compareTrees(bufferReader(image))
       assert.equal(found.trees, trees)
       const paths = found.entries.map(({ path }) => path)
       for (const path of Object.keys(contents)) assert.ok(paths.includes(path), path)
-      const { bootEntries, partitions } = await checkIso(readerOf(image))
+      const { bootEntries, partitions } = await checkIso(bufferReader(image))
       assert.deepEqual(bootImageFaults(bootEntries, found.entries, partitions), [])
     }
   })
@@ -67,14 +60,14 @@ describe('the trees and boot images of an ISO', () => {
     assert.equal(new Set(records).size, 4)
     for (const record of records) {
       const image = moveBlock(newLayout, record)
-      await assert.rejects(compareTrees(readerOf(image)), { code: 'invalid-directory' })
+      await assert.rejects(compareTrees(bufferReader(image)), { code: 'invalid-directory' })
     }
   })
 
   it('are wrong when the catalogue names a boot image where nothing begins', async () => {
     for (const image of [newLayout, oldLayout]) {
-      const { bootEntries, partitions } = await checkIso(readerOf(image))
-      const { entries } = await compareTrees(readerOf(image))
+      const { bootEntries, partitions } = await checkIso(bufferReader(image))
+      const { entries } = await compareTrees(bufferReader(image))
       for (const entry of bootEntries) {
         const moved = { ...entry, offset: entry.offset + 512 }
         const [fault] = bootImageFaults([moved], entries, partitions)

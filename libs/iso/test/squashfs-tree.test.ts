@@ -7,18 +7,11 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { IsoError } from '@edgesmith/iso/fault'
-import type { RandomAccess } from '@edgesmith/iso/random-access'
 import { SquashfsTree } from '@edgesmith/iso/squashfs-tree'
+import { bufferReader } from '../../../test/support/buffer-reader.ts'
 
 const execute = promisify(execFile)
 const limit = 4 * 1024 * 1024
-
-function readerOf(bytes: Buffer): RandomAccess {
-  return {
-    size: bytes.length,
-    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
-  }
-}
 
 describe('SquashfsTree', () => {
   let directory: string
@@ -77,7 +70,7 @@ describe('SquashfsTree', () => {
       const before = randomBytes(4096)
       const image = await make(...options)
       const tree = await SquashfsTree.open(
-        readerOf(Buffer.concat([before, image])),
+        bufferReader(Buffer.concat([before, image])),
         before.length,
         image.length,
       )
@@ -102,7 +95,7 @@ describe('SquashfsTree', () => {
 
   it('refuses compressions that it does not read', async () => {
     const image = await make('-comp', 'lz4')
-    const tree = await SquashfsTree.open(readerOf(image), 0, image.length)
+    const tree = await SquashfsTree.open(bufferReader(image), 0, image.length)
     await assert.rejects(
       tree.readFile('/etc/os-release', limit),
       /compressed with lz4, which is not read here/,
@@ -119,7 +112,7 @@ describe('SquashfsTree', () => {
       const at = round % 4 === 0 ? (round / 4) % 96 : inTables
       altered.writeUInt8((altered.readUInt8(at) + 1 + (round % 255)) & 0xff, at)
       try {
-        const tree = await SquashfsTree.open(readerOf(altered), 0, altered.length)
+        const tree = await SquashfsTree.open(bufferReader(altered), 0, altered.length)
         await tree.readFile('/var/lib/dpkg/status', limit)
         await tree.names('/many')
       } catch (error) {

@@ -6,15 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import type { RandomAccess } from '@edgesmith/iso/random-access'
 import { readSquashfs } from '@edgesmith/iso/squashfs'
-
-function readerOf(bytes: Buffer): RandomAccess {
-  return {
-    size: bytes.length,
-    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
-  }
-}
+import { bufferReader } from '../../../test/support/buffer-reader.ts'
 
 describe('readSquashfs', () => {
   let directory: string
@@ -39,11 +32,14 @@ describe('readSquashfs', () => {
   })
   after(() => rm(directory, { recursive: true }))
 
-  const read = (bytes: Buffer) => readSquashfs(readerOf(bytes), 0, bytes.length)
+  const read = (bytes: Buffer) => readSquashfs(bufferReader(bytes), 0, bytes.length)
 
   it('reads what mksquashfs wrote, anywhere in an image', async () => {
     const surrounded = Buffer.concat([randomBytes(2048), image, randomBytes(2048)])
-    for (const found of [await read(image), await readSquashfs(readerOf(surrounded), 2048, image.length)]) {
+    for (const found of [
+      await read(image),
+      await readSquashfs(bufferReader(surrounded), 2048, image.length),
+    ]) {
       assert.equal(found.compression, 'zstd')
       assert.equal(found.blockSize, 131_072)
       assert.equal(found.inodeCount, 4)
@@ -56,7 +52,7 @@ describe('readSquashfs', () => {
     for (const size of [0, 50, 96, 4096, bytesUsed - 1]) {
       await assert.rejects(read(image.subarray(0, size)), { code: 'invalid-squashfs' }, `${size} bytes`)
     }
-    await assert.rejects(readSquashfs(readerOf(image.subarray(0, 50)), 0, image.length), {
+    await assert.rejects(readSquashfs(bufferReader(image.subarray(0, 50)), 0, image.length), {
       code: 'truncated',
     })
   })

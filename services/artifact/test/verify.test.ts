@@ -11,7 +11,6 @@ import type { Build, BuildProof } from '@edgesmith/contract/build'
 import type { Problem } from '@edgesmith/contract/problem'
 import { verificationChecks, type VerificationReport } from '@edgesmith/contract/verification'
 import { readBootCatalog } from '@edgesmith/iso/boot-catalog'
-import type { RandomAccess } from '@edgesmith/iso/random-access'
 import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
 import { readVolumeSets, volumesOf } from '@edgesmith/iso/volume-sets'
 import { readVolumes } from '@edgesmith/iso/volume'
@@ -20,21 +19,15 @@ import type { RunningService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { bufferReader } from '../../../test/support/buffer-reader.ts'
 import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
 import { ownProject, ownStore } from '../../../test/support/projects.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage, userData, userDataPath } from './images.ts'
 
-function readerOf(bytes: Buffer): RandomAccess {
-  return {
-    size: bytes.length,
-    read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),
-  }
-}
-
 /** A path's entries, one of each tree. */
 async function entriesOf(image: Buffer, path: string): Promise<TreeEntry[]> {
-  const reader = readerOf(image)
+  const reader = bufferReader(image)
   const found: TreeEntry[] = []
   for (const volume of (await readVolumeSets(reader)).flatMap(volumesOf)) {
     for await (const entry of walkTree(reader, volume)) if (entry.path === path) found.push(entry)
@@ -50,7 +43,7 @@ async function placeOf(image: Buffer, path: string): Promise<number> {
 
 /** Where the boot catalogue is, in bytes of the image. */
 async function catalogOf(image: Buffer): Promise<number> {
-  const { bootCatalogOffset } = await readVolumes(readerOf(image))
+  const { bootCatalogOffset } = await readVolumes(bufferReader(image))
   assert.ok(bootCatalogOffset !== undefined)
   return bootCatalogOffset
 }
@@ -288,7 +281,7 @@ describe('POST /v1/artifacts/{id}/verify', () => {
 
   it('tells the boot images of the layouts', async () => {
     for (const image of Object.values(made.images)) {
-      const entries = await readBootCatalog(readerOf(image), await catalogOf(image))
+      const entries = await readBootCatalog(bufferReader(image), await catalogOf(image))
       const { id } = await storeImage(store, image)
       const check = (await verify(id)).checks.find(({ name }) => name === 'boot-catalog')
       for (const { platform } of entries) assert.match(check?.detail ?? '', new RegExp(platform))
