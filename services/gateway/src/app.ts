@@ -14,12 +14,16 @@ import { buildRoutes } from './routes/builds.ts'
 import { canvosRoutes } from './routes/canvos.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { fleetRoutes } from './routes/fleets.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { projectRoutes } from './routes/projects.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { resumableUploadRoutes } from './routes/resumable-uploads.ts'
+import { tenantRoutes } from './routes/tenants.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { validationRoutes } from './routes/validations.ts'
+import { whoamiRoutes } from './routes/whoami.ts'
 import { specLimitBytes } from './spec-document.ts'
 
 /** Most parts of a form: the spec, a file for each single role, and 100 for each repeatable one. */
@@ -54,6 +58,10 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     retentionRoutes(scope, context)
     secretRoutes(scope, context)
     auditRecordRoutes(scope, context)
+    keyRoutes(scope, context)
+    projectRoutes(scope, context)
+    tenantRoutes(scope, context)
+    whoamiRoutes(scope)
     schemaRoutes(scope)
   })
   return app

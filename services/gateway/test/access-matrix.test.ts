@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { after, before, describe, it } from 'node:test'
 import { publishArtifact } from '@edgesmith/artifacts/artifacts'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
-import { scopesOfRole, type Role, type Scope } from '@edgesmith/contract/access'
+import { scopesOf, scopesOfRole, type Role, type Scope } from '@edgesmith/contract/access'
 import type { Problem } from '@edgesmith/contract/problem'
 import { ApiKeys } from '@edgesmith/identity/api-keys'
 import { RecordCache } from '@edgesmith/identity/record-cache'
@@ -29,6 +29,8 @@ const operations = Object.entries(paths).flatMap(([path, item]) =>
   ),
 )
 
+/** Operations for everybody who has credentials. */
+const forAll = ['whoAmI']
 /** Operations whose URL is its own credential. */
 const bySignature = ['downloadArtifact', 'describeDownload']
 const roles = Object.keys(scopesOfRole) as Role[]
@@ -118,6 +120,15 @@ describe('The access matrix of the API', () => {
       const sent = await created('/v1/uploads', { method: 'POST', headers, body: randomUUID() })
       return { id: await idOf(sent) }
     },
+    keys: async () => ({
+      keyId: await idOf(await created('/v1/keys', json({ name: 'made', role: 'viewer' }))),
+    }),
+    projects: async () => ({
+      projectId: await idOf(await created('/v1/projects', json({ id: `p-${randomUUID()}` }))),
+    }),
+    tenants: async () => ({
+      tenantId: await idOf(await created('/v1/tenants', json({ id: `t-${randomUUID()}`, name: 'Made' }))),
+    }),
     resumable: async () => {
       const headers = { 'tus-resumable': '1.0.0', 'upload-length': '10' }
       const begun = await created('/v1/uploads/resumable', { method: 'POST', headers })
@@ -140,9 +151,11 @@ describe('The access matrix of the API', () => {
         name,
         value.startsWith('sha256:')
           ? `sha256:${randomUUID().replaceAll('-', '').repeat(2)}`
-          : name === 'name'
-            ? `secret-${randomUUID()}`
-            : randomUUID(),
+          : name === 'keyId'
+            ? randomUUID().replaceAll('-', '').slice(0, 16)
+            : name === 'name'
+              ? `secret-${randomUUID()}`
+              : randomUUID(),
       ]),
     )
   }
@@ -187,9 +200,13 @@ describe('The access matrix of the API', () => {
   for (const operation of operations.filter(({ operationId }) => !bySignature.includes(operationId))) {
     const { operationId, method, scopes } = operation
     describe(operationId, () => {
-      it('asks for one scope that some role has', () => {
-        assert.equal(scopes?.length, 1)
-        assert.ok(scopesOfRole.operator.includes(scopes[0] as Scope))
+      const isForAll = forAll.includes(operationId)
+      const scope = scopes?.[0] as Scope
+      const allows = (role: Role) => isForAll || (scopesOfRole[role] as readonly Scope[]).includes(scope)
+
+      it(isForAll ? 'asks for credentials alone' : 'asks for one scope that some role has', () => {
+        assert.equal(scopes?.length, isForAll ? 0 : 1)
+        assert.ok(allows('operator'))
       })
 
       it('lets nobody in without valid credentials', async () => {
@@ -201,8 +218,7 @@ describe('The access matrix of the API', () => {
       })
 
       for (const role of roles) {
-        const scope = scopes?.[0] as Scope
-        const may = (scopesOfRole[role] as readonly Scope[]).includes(scope)
+        const may = allows(role)
         it(`${may ? 'lets' : 'does not let'} a ${role} do it`, async () => {
           const { status, detail } = await ask(clientOf(role), operation, await own(operation))
           if (may) {
@@ -222,7 +238,10 @@ describe('The access matrix of the API', () => {
             const nothing = await ask(clientOf(name), operation, nothingLike(parameters))
             assert.deepEqual([foreign.status, foreign.type], [nothing.status, nothing.type], name)
             // A secret is made by its name, in the project of whoever makes it.
-            if (operationId !== 'putSecret') assert.equal(foreign.status, 404, `${name}: ${foreign.detail}`)
+            if (operationId === 'putSecret') continue
+            // Both are admins, the first of one project.
+            const hasScope = scopesOf('admin', { oneProject: name === 'other project' }).includes(scope)
+            assert.equal(foreign.status, hasScope ? 404 : 403, `${name}: ${foreign.detail}`)
           }
         })
       }
