@@ -97,7 +97,7 @@ export function projectRoutes(app: App, context: GatewayContext): void {
         tags: ['projects'],
         summary: 'Delete a project',
         description:
-          'Only one that holds no builds, fleets, uploads and secrets any more, and never `default`. Keys that are for it are of no use from then on.',
+          'Only one that holds no builds, fleets, uploads and secrets any more (uploads go by retention), and never `default`. Keys that are for it are of no use from then on.',
         params: Params,
         response: {
           204: { description: 'The project is gone.', type: 'null' },
