@@ -62,6 +62,7 @@ export const problems = {
   'upload-locked': { status: 423, title: 'Another request is working on the upload' },
   'header-fields-too-large': { status: 431, title: 'The header fields are too large' },
   'checksum-mismatch': { status: 460, title: 'The bytes do not have the checksum they were sent with' },
+  'too-many-requests': { status: 429, title: 'More requests came than are answered' },
   'queue-full': { status: 429, title: 'As many builds are waiting as may' },
   'too-many-uploads': { status: 429, title: 'As many uploads are under way as may be' },
   internal: { status: 500, title: 'The service failed unexpectedly' },

@@ -7,6 +7,7 @@ import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import { limitUploads } from './admission.ts'
 import type { GatewayContext } from './context.ts'
+import { limitRates } from './rate-limits.ts'
 import { auditRecordRoutes } from './routes/audit.ts'
 import { artifactProxy } from './routes/artifact-proxy.ts'
 import { buildEventRoutes } from './routes/build-events.ts'
@@ -31,10 +32,11 @@ const partLimit = 512
 
 /** Makes the gateway's app without the parts that other services or files answer for. */
 export async function createGatewayApi(context: GatewayContext, logger: FastifyBaseLogger): Promise<App> {
-  const { config, identity, redis, stores, validation } = context
+  const { config, counters, identity, redis, stores, validation } = context
   const app = createApp({
     logger,
     bodyLimit: specLimitBytes,
+    trustedProxies: config.trustedProxies,
     idleTimeoutMs: config.idleTimeoutSeconds * 1000,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
@@ -44,7 +46,8 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   })
   await describeApi(app)
   auditRoutes(app, () => context.stores.whole)
-  guardRoutes(app, (headers) => identity.authenticator.authenticate(headers))
+  const admit = await limitRates(app, { counters, limits: config.rateLimits })
+  guardRoutes(app, (headers) => identity.authenticator.authenticate(headers), admit)
   await app.register(async (scope) => {
     limitUploads(scope, context)
     await acceptForms(scope)

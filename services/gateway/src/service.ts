@@ -18,6 +18,7 @@ import { ProjectStores } from '@edgesmith/store/project-stores'
 import { createGatewayApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
 import { DownloadUrlClient } from './fleet-download-urls.ts'
+import { openCounters } from './rate-limits.ts'
 import { keepRemovingExpired } from './resumable/expiry.ts'
 import { ValidationClient } from './validation-client.ts'
 
@@ -36,6 +37,7 @@ export async function startGateway(
     openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
     closeRedis,
   )
+  const counters = resources.adopt(openCounters(config.redisUrl, onError), closeRedis)
   warnOfVolatileRedis(redis, logger).catch(onError)
   const identity = await openIdentity(
     { store: stores.whole, redis, settings: config.identity, fetch },
@@ -55,6 +57,7 @@ export async function startGateway(
       identity,
       stores,
       redis,
+      counters,
       repository: new BuildRepository(redis),
       events: new BuildEvents({ redis, notifications, stores }),
       queue,
