@@ -1,4 +1,6 @@
 import { identityVariables, toIdentitySettings, type IdentitySettings } from '@edgesmith/identity/settings'
+import type { Allowance } from '@edgesmith/outgoing/address-policy'
+import { outgoingVariables, toAllowances } from '@edgesmith/outgoing/settings'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
   listenVariables,
@@ -34,6 +36,7 @@ export const gatewayVariables = {
   ...loggingVariables,
   ...listenVariables('GATEWAY', 8080),
   ...identityVariables,
+  ...outgoingVariables,
   ...serviceTokenVariables,
   ...redisVariables,
   ...objectStoreVariables,
@@ -137,6 +140,8 @@ export type GatewayConfig = {
   readonly host: string
   readonly port: number
   readonly identity: IdentitySettings
+  /** What may be called though it is not public. */
+  readonly allowances: readonly Allowance[]
   readonly serviceTokens: readonly string[]
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
@@ -163,6 +168,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
   const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
   const identity = toIdentitySettings(env, faults)
+  const allowances = toAllowances(env, faults)
   const secrets = toSecretsConfig(env, faults)
   faults.push(...trustedProxyFaults('GATEWAY_TRUSTED_PROXIES', env.GATEWAY_TRUSTED_PROXIES))
   if (faults.length > 0) throw new ConfigurationError(faults)
@@ -171,6 +177,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     host: env.GATEWAY_HOST,
     port: env.GATEWAY_PORT,
     identity,
+    allowances,
     serviceTokens: env.SERVICE_TOKENS,
     redisUrl: env.REDIS_URL,
     objectStore,

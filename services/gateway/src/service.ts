@@ -11,6 +11,7 @@ import { openKeyring } from '@edgesmith/secrets/keys'
 import { tenantShares } from '@edgesmith/identity/tenant-share'
 import { listProjects } from '@edgesmith/identity/tenants'
 import { keepWorkingCopy } from '@edgesmith/retention/working-copy'
+import { Outgoing } from '@edgesmith/outgoing/outgoing'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -39,6 +40,7 @@ export async function startGateway(
   )
   const counters = resources.adopt(openCounters(config.redisUrl, onError), closeRedis)
   warnOfVolatileRedis(redis, logger).catch(onError)
+  const { fetch } = resources.use(new Outgoing({ allowances: config.allowances }))
   const identity = await openIdentity(
     { store: stores.whole, redis, settings: config.identity, fetch },
     config.host,

@@ -89,6 +89,7 @@ export async function startHarness({
     await startGateway({
       ...common,
       identity: { bootstrapKey: operatorKey },
+      allowances: [],
       serviceTokens: ['between-services'],
       redisUrl: redis.url,
       validationUrl: validation.url,
