@@ -38,6 +38,7 @@ export const neededBy = {
   minio: ['golang-go'],
   boot: ['ovmf', 'qemu-system-x86'],
   testFiles: [
+    'docker.io',
     'dosfstools',
     'e2fsprogs',
     'faketime',

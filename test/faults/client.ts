@@ -9,6 +9,15 @@ import { fetch } from '../support/as-operator.ts'
 const patienceMs = 120_000
 const pauseMs = 250
 
+export type StoredArtifact = {
+  readonly name: string
+  readonly size: number
+  /** Its size and digest, as `told` tells them of bytes. */
+  readonly recorded: string
+  /** A signed URL. */
+  readonly url: string
+}
+
 /** The API as a client uses it that means to have its builds: what is refused for now is asked for again. */
 export class PersistentClient {
   readonly #url: () => string
@@ -49,21 +58,20 @@ export class PersistentClient {
       .map((line) => JSON.parse(line.slice('data:'.length)) as BuildEvent)
   }
 
-  /** The artifacts of a build with their bytes, by signed URLs. */
-  async artifacts(id: string): Promise<{ name: string; recorded: string; bytes: Buffer }[]> {
+  /** The artifacts of a build: what is recorded of each, and where they are. */
+  async artifacts(id: string): Promise<StoredArtifact[]> {
     const answer = await this.#request(`/v1/builds/${id}/artifacts`)
     const { items } = (await answer.json()) as Static<typeof ArtifactList>
-    const found: { name: string; recorded: string; bytes: Buffer }[] = []
+    const found: StoredArtifact[] = []
     for (const { id: artifactId, name, size } of items) {
-      const told = await (await this.#request(`/v1/artifacts/${artifactId}/checksum`)).text()
+      const checksum = await (await this.#request(`/v1/artifacts/${artifactId}/checksum`)).text()
       const signed = await this.#request(`/v1/artifacts/${artifactId}/download-url`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ ttlSeconds: 600 }),
+        body: JSON.stringify({ ttlSeconds: 3600 }),
       })
       const { url } = (await signed.json()) as { url: string }
-      const bytes = Buffer.from(await (await globalThis.fetch(url)).arrayBuffer())
-      found.push({ name, recorded: `${size} ${told.split(' ')[0] ?? ''}`, bytes })
+      found.push({ name, size, recorded: `${size} ${checksum.split(' ')[0] ?? ''}`, url })
     }
     return found
   }
@@ -91,6 +99,11 @@ export class PersistentClient {
     if (answer.status === 503 || body.includes('idempotency-key-in-use')) return new Error(body)
     throw new Error(`${path} answered ${answer.status}: ${body}`)
   }
+}
+
+/** Size and digest of bytes. */
+export function told(bytes: Buffer): string {
+  return `${bytes.length} ${sha256Of(bytes)}`
 }
 
 export function sha256Of(bytes: Buffer): string {

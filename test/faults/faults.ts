@@ -1,68 +1,59 @@
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FailureCode } from '@edgesmith/contract/build'
-import type { Ground } from './ground.ts'
+import type { Ground, Service } from './ground.ts'
 import type { Random } from './random.ts'
 
 /** What goes wrong, and what may come of it. */
 export type Fault = {
   readonly name: string
   /** What the build is told to do, where the fault is the build's own. */
-  readonly behaviour?: 'hang' | 'memory' | 'chatter'
-  /** Ends that the build may have besides success; with `mustFail`, one of them it has to have. */
+  readonly behaviour?: 'chatter' | 'fill' | 'hang' | 'memory'
+  /** Ends that the builds may have besides success; with `mustFail`, the one that it is about has to have one. */
   readonly failures?: readonly FailureCode[]
   readonly mustFail?: boolean
   /** The builder waits while the build is submitted, so that the fault comes before all it does. */
   readonly holdsBuilder?: boolean
   /** Parts of an upload may be left, which MinIO removes itself after a day: nobody was there to do it. */
   readonly leavesParts?: boolean
+  /** Downloads that are under way may break off; they go on afterwards. */
+  readonly breaksDownloads?: boolean
   /** Lets it happen; answers what ends it. */
   readonly inject?: (ground: Ground, chosen: Chosen) => Promise<(() => Promise<void>) | undefined>
+  /** Damages the ISO of a build that has succeeded: it must not be had any more. */
+  readonly damages?: (ground: Ground, buildId: string) => Promise<void>
 }
 
 /** What the fault is about. */
 export type Chosen = { readonly buildId: string; readonly userData: Buffer; readonly random: Random }
 
-/** What a build may end with that lost its engine again and again. */
-const engine: readonly FailureCode[] = ['engine-unavailable', 'worker-lost']
+/** A service ends, in order or not, and is started again. */
+function ends(service: Service, how: 'killed' | 'told to stop'): Fault {
+  const name = service === 'builder' || service === 'gateway' ? service : `${service} service`
+  return {
+    name: `${name} is ${how}`,
+    ...(how === 'killed' && service !== 'validation' ? { leavesParts: true } : {}),
+    ...(service === 'artifact' ? { breaksDownloads: true } : {}),
+    inject: async (ground) => {
+      if (how === 'killed') await ground.kill(service)
+      else await ground.stop(service)
+      return () => ground.start(service)
+    },
+  }
+}
 
+/** What is configured bears more losses of worker, engine and Docker than a fault makes: no build fails of one. */
 export const faults: readonly Fault[] = [
   { name: 'none' },
-  {
-    name: 'builder is killed',
-    failures: engine,
-    leavesParts: true,
-    inject: async (ground) => {
-      await ground.kill('builder')
-      return () => ground.start('builder')
-    },
-  },
-  {
-    name: 'builder is told to stop',
-    failures: engine,
-    inject: async (ground) => {
-      await ground.stop('builder')
-      return () => ground.start('builder')
-    },
-  },
-  {
-    name: 'gateway is killed',
-    leavesParts: true,
-    inject: async (ground) => {
-      await ground.kill('gateway')
-      return () => ground.start('gateway')
-    },
-  },
-  {
-    name: 'gateway is told to stop',
-    inject: async (ground) => {
-      await ground.stop('gateway')
-      return () => ground.start('gateway')
-    },
-  },
+  ends('builder', 'killed'),
+  ends('builder', 'told to stop'),
+  ends('gateway', 'killed'),
+  ends('gateway', 'told to stop'),
+  ends('artifact', 'killed'),
+  ends('artifact', 'told to stop'),
+  ends('validation', 'killed'),
   {
     name: 'BuildKit daemon is killed',
-    failures: engine,
     inject: async (ground) => {
       await (await ground.daemon())?.kill({ signal: 'SIGKILL' })
       return undefined
@@ -70,7 +61,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'BuildKit daemon freezes',
-    failures: engine,
     inject: async (ground) => {
       const daemon = await ground.daemon()
       await daemon?.pause()
@@ -82,19 +72,18 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'network of the BuildKit daemon is cut',
-    failures: engine,
     inject: async (ground) => {
       const daemon = await ground.daemon()
       const networks = Object.entries((await daemon?.inspect())?.NetworkSettings.Networks ?? {})
       for (const [name] of networks) {
-        await ground.docker.getNetwork(name).disconnect({ Container: daemon?.id, Force: true })
+        await ground.docker.docker.getNetwork(name).disconnect({ Container: daemon?.id, Force: true })
       }
       return async () => {
         for (const [name, { Aliases }] of networks) {
           const aliases = Array.isArray(Aliases) ? Aliases.map(String) : []
           const endpoint = { Container: daemon?.id, EndpointConfig: { Aliases: aliases } }
           // It may have been replaced meanwhile.
-          await ground.docker
+          await ground.docker.docker
             .getNetwork(name)
             .connect(endpoint)
             .catch(() => undefined)
@@ -104,15 +93,37 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'client of the build is killed',
-    failures: [...engine, 'engine-failed'],
     inject: async (ground, { buildId }) => {
       await (await ground.client(buildId))?.kill({ signal: 'SIGKILL' }).catch(() => undefined)
       return undefined
     },
   },
   {
+    name: 'Docker is killed',
+    inject: async ({ docker }) => {
+      await docker.kill()
+      return () => docker.start()
+    },
+  },
+  {
+    name: 'Docker is told to stop',
+    inject: async ({ docker }) => {
+      await docker.stop()
+      return () => docker.start()
+    },
+  },
+  {
+    name: 'Docker freezes',
+    inject: ({ docker }) => {
+      docker.freeze()
+      return Promise.resolve(() => {
+        docker.thaw()
+        return Promise.resolve()
+      })
+    },
+  },
+  {
     name: 'Redis is killed',
-    failures: engine,
     inject: async ({ redis }) => {
       await redis.kill()
       return () => redis.start()
@@ -120,7 +131,6 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'Redis freezes',
-    failures: engine,
     inject: ({ redis }) => {
       redis.pause()
       return Promise.resolve(() => {
@@ -130,8 +140,21 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'Redis is wiped',
+    inject: async ({ redis }) => {
+      await redis.wipe()
+      return undefined
+    },
+  },
+  {
+    name: 'a job comes twice',
+    inject: async (ground, { buildId }) => {
+      await ground.repeatJob(buildId)
+      return undefined
+    },
+  },
+  {
     name: 'builder freezes',
-    failures: engine,
     inject: (ground) => {
       ground.signal('builder', 'SIGSTOP')
       return Promise.resolve(() => {
@@ -142,7 +165,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'MinIO is killed',
-    failures: engine,
+    breaksDownloads: true,
     inject: async (ground) => {
       await ground.killMinio()
       return () => ground.startMinio()
@@ -150,7 +173,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: 'MinIO freezes',
-    failures: engine,
+    breaksDownloads: true,
     inject: async (ground) => {
       await ground.pauseMinio()
       return () => {
@@ -170,6 +193,10 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'a stored ISO is damaged',
+    damages: async (ground, buildId) => flipBit(await ground.directoryOfIso(buildId)),
+  },
+  {
     name: 'disk of the worker is full',
     failures: ['insufficient-resources', 'disk-full'],
     holdsBuilder: true,
@@ -178,12 +205,20 @@ export const faults: readonly Fault[] = [
       return () => ground.emptyWorkDirectory()
     },
   },
+  {
+    name: 'disk of Docker is full',
+    failures: ['insufficient-resources', 'disk-full'],
+    inject: async ({ docker }) => {
+      await docker.fillDisk()
+      return () => docker.emptyDisk()
+    },
+  },
+  { name: 'a step fills the disk', behaviour: 'fill', failures: ['disk-full'], mustFail: true },
   { name: 'a step is out of memory', behaviour: 'memory', failures: ['out-of-memory'], mustFail: true },
   { name: 'a build prints a GiB', behaviour: 'chatter' },
   { name: 'a build hangs', behaviour: 'hang', failures: ['timed-out'], mustFail: true },
   {
     name: 'clock of the builder jumps',
-    failures: [...engine, 'timed-out'],
     inject: async (ground, { random }) => {
       await ground.setClock(random.next() < 0.5 ? -7200 : 7200)
       return () => ground.setClock(0)
@@ -191,9 +226,11 @@ export const faults: readonly Fault[] = [
   },
 ]
 
-/** Changes one bit of what MinIO keeps of a small object, behind the middle of the file. */
+/** Changes one bit of what MinIO keeps of an object, behind the middle of its file. */
 async function flipBit(directory: string): Promise<void> {
-  const [name = ''] = (await readdir(directory)).filter((entry) => entry === 'xl.meta')
+  // The bytes of a small object are in its description.
+  const files = await readdir(directory, { recursive: true })
+  const name = files.find((file) => file.endsWith('part.1')) ?? 'xl.meta'
   await using file = await open(join(directory, name), 'r+')
   const at = Math.floor((await file.stat()).size * 0.6)
   const byte = Buffer.alloc(1)

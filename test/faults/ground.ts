@@ -1,23 +1,27 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { baseKey, readBase } from '@edgesmith/bases/base-store'
+import { queuePrefix } from '@edgesmith/builds/build-keys'
+import { queueName } from '@edgesmith/builds/build-queue'
 import { openDocker } from '@edgesmith/engine/docker'
 import { labelFilter, labelNames } from '@edgesmith/engine/labels'
 import { openMinioStore } from '@edgesmith/store/minio-store'
 import { projectPrefix } from '@edgesmith/store/project-stores'
 import { findUpload } from '@edgesmith/uploads/uploads'
+import { Queue } from 'bullmq'
 import type Docker from 'dockerode'
 import { Client } from 'minio'
 import { startMinio, type MinioServer } from '../../deploy/minio/server.ts'
 import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
-import { removeWorker } from '../../deploy/setup/workers.ts'
 import { SteadyRedis } from '../../libs/builds/test/steady-redis.ts'
 import { serviceEnvironment } from '../e2e/environment.ts'
 import { ownProject, ownStore } from '../support/projects.ts'
 import { sha256Of } from './client.ts'
+import { PrivateDocker } from './private-docker.ts'
 import { makeTarget, userDataReserve, type Target } from './target.ts'
 
 const run = promisify(execFile)
@@ -27,23 +31,28 @@ const bucket = 'edgesmith'
 /** Room of the builder's working trees. */
 const workDirectoryMiB = 96
 
-type Service = 'artifact' | 'builder' | 'gateway' | 'validation'
+export type Service = 'artifact' | 'builder' | 'gateway' | 'validation'
+
+/** How long a service that is told to stop may take, in milliseconds: what it promises itself. */
+const graceMs = 30_000
 
 /** All that builds need, as processes of their own, of which each can be made to fail. */
 export class Ground implements AsyncDisposable {
   readonly target: Target
   readonly redis: SteadyRedis
-  readonly docker: Docker
+  readonly docker: PrivateDocker
   readonly workerId: string
   readonly directory: string
   readonly #environment: Readonly<Record<string, string>>
   readonly #services = new Map<Service, ServiceProcess>()
   readonly #resources: AsyncDisposableStack
   #minio: MinioServer
+  #starts = 0
 
   private constructor(parts: {
     target: Target
     redis: SteadyRedis
+    docker: PrivateDocker
     minio: MinioServer
     directory: string
     workerId: string
@@ -54,7 +63,7 @@ export class Ground implements AsyncDisposable {
     this.redis = parts.redis
     this.directory = parts.directory
     this.workerId = parts.workerId
-    this.docker = openDocker({ host: parts.environment['DOCKER_HOST'] ?? '' })
+    this.docker = parts.docker
     this.#minio = parts.minio
     this.#environment = parts.environment
     this.#resources = parts.resources
@@ -71,10 +80,14 @@ export class Ground implements AsyncDisposable {
     await writeFile(join(directory, 'clock'), '+0\n')
     const target = resources.use(await makeTarget())
     const redis = resources.use(await SteadyRedis.open(directory))
+    const services = await serviceEnvironment()
+    const { DOCKER_HOST: host = '', ENGINE_IMAGE: reference = '' } = services
+    const docker = resources.use(await PrivateDocker.open(directory, { of: openDocker({ host }), reference }))
     const minio = await startMinio({ dataDir: join(directory, 'minio') })
     const workerId = `faults-${randomUUID().slice(0, 8)}`
     const environment: Record<string, string> = {
-      ...(await serviceEnvironment()),
+      ...services,
+      DOCKER_HOST: docker.host,
       CANVOS_REPOSITORY: target.repository,
       REDIS_URL: redis.url,
       OBJECT_STORE: 'minio',
@@ -89,17 +102,21 @@ export class Ground implements AsyncDisposable {
       BUILDER_LOST_LIMIT: '3',
       USER_DATA_RESERVE_BYTES: String(userDataReserve),
       STEP_MEMORY_BYTES: String(128 * 1024 ** 2),
+      BUILDKIT_FREE_BYTES: String(256 * 1024 ** 2),
       PREFLIGHT_FREE_BYTES: '0',
       WORK_DIRECTORY: workDirectory,
     }
-    const dockerHost = environment['DOCKER_HOST'] ?? ''
-    resources.defer(() => removeWorker(dockerHost, workerId))
-    const parts = { target, redis, minio, directory, workerId, environment }
+    const parts = { target, redis, docker, minio, directory, workerId, environment }
     const ground = new Ground({ ...parts, resources: resources.move() })
-    for (const service of ['artifact', 'validation', 'builder', 'gateway'] as const) {
-      await ground.start(service)
+    try {
+      for (const service of ['artifact', 'validation', 'builder', 'gateway'] as const) {
+        await ground.start(service)
+      }
+      return ground
+    } catch (error) {
+      await ground[Symbol.asyncDispose]()
+      throw error
     }
-    return ground
   }
 
   /** Where the API is; the same after the gateway was started again. */
@@ -130,7 +147,8 @@ export class Ground implements AsyncDisposable {
           }
         : {}),
     }
-    const logFile = join(this.directory, `${service}.log`)
+    this.#starts += 1
+    const logFile = join(this.directory, `${service}-${this.#starts}.log`)
     const env = { ...this.#environment, ...own }
     this.#services.set(service, await startServiceProcess({ service, awaited: service, logFile, env }))
   }
@@ -143,7 +161,16 @@ export class Ground implements AsyncDisposable {
 
   /** Asks a service to stop, and waits until it has. */
   async stop(service: Service): Promise<void> {
+    const begun = performance.now()
     await this.#service(service)[Symbol.asyncDispose]()
+    const took = performance.now() - begun
+    if (took > graceMs) throw new Error(`The ${service} service took ${Math.round(took)} ms to stop.`)
+  }
+
+  /** @throws Error when a service has ended by itself */
+  async assertRunning(): Promise<void> {
+    const lost = [...this.#services.values()].map((service) => service.lost)
+    await Promise.race([...lost, Promise.resolve()])
   }
 
   signal(service: Service, signal: NodeJS.Signals): void {
@@ -190,7 +217,40 @@ export class Ground implements AsyncDisposable {
     const store = ownStore(await openMinioStore({ ...this.#minio, bucket }))
     const found = await findUpload(store, `sha256:${sha256Of(content)}`)
     if (found === undefined) throw new Error('There is no such upload.')
-    return join(this.directory, 'minio/objects', bucket, projectPrefix(ownProject), found.objectKey)
+    return this.#directoryOf(found.objectKey)
+  }
+
+  /** Where MinIO keeps the bytes of the ISO that Earthly left for a build. */
+  async directoryOfIso(buildId: string): Promise<string> {
+    const store = ownStore(await openMinioStore({ ...this.#minio, bucket }))
+    for await (const { key } of store.list('bases/')) {
+      const id = /^bases\/([^/]+)\/base\.json$/.exec(key)?.[1]
+      if (id === undefined) continue
+      if ((await readBase(store, id))?.buildId === buildId) return this.#directoryOf(baseKey.data(id))
+    }
+    throw new Error('There is no such base.')
+  }
+
+  #directoryOf(objectKey: string): string {
+    return join(this.directory, 'minio/objects', bucket, projectPrefix(ownProject), objectKey)
+  }
+
+  /** Gives the workers the job of a build once more. */
+  async repeatJob(buildId: string): Promise<void> {
+    const queue = new Queue(queueName, {
+      connection: { path: this.redis.url, maxRetriesPerRequest: null },
+      prefix: queuePrefix,
+    })
+    await queue.add('build', { buildId, attempt: 1 }, { jobId: `again-${buildId}`, removeOnComplete: true })
+    await queue.close()
+  }
+
+  /** Keeps the logs of all parts. */
+  async copyLogs(to: string): Promise<void> {
+    await mkdir(to, { recursive: true })
+    for (const name of await readdir(this.directory)) {
+      if (name.endsWith('.log')) await copyFile(join(this.directory, name), join(to, name))
+    }
   }
 
   /** The container of the worker's BuildKit daemon; undefined while there is none. */
@@ -205,24 +265,24 @@ export class Ground implements AsyncDisposable {
   }
 
   async #container(label: string[]): Promise<Docker.Container | undefined> {
-    const [found] = await this.docker.listContainers({ filters: { label } })
-    return found === undefined ? undefined : this.docker.getContainer(found.Id)
+    const { docker } = this.docker
+    const [found] = await docker.listContainers({ filters: { label } })
+    return found === undefined ? undefined : docker.getContainer(found.Id)
   }
 
-  /** What there is of a build that has ended: in Docker, in the working directory, and in MinIO of anything. */
-  async leftovers(buildIds: readonly string[]): Promise<string[]> {
-    const found: string[] = []
-    for (const buildId of buildIds) {
-      const filters = labelFilter({ buildId })
-      const containers = await this.docker.listContainers({ all: true, filters })
-      const networks = await this.docker.listNetworks({ filters })
-      const { Volumes: volumes } = await this.docker.listVolumes({ filters })
-      found.push(
-        ...containers.flatMap(({ Names }) => Names),
-        ...networks.map(({ Name }) => Name),
-        ...volumes.map(({ Name }) => Name),
-      )
-    }
+  /** What there is though no build runs: in Docker, in the working directory, and in MinIO. */
+  async leftovers(): Promise<string[]> {
+    const { docker } = this.docker
+    const serves = (labels: Record<string, string> | undefined) =>
+      ['buildkit', 'cache', 'client-network', 'egress-network'].includes(labels?.[labelNames.role] ?? '')
+    const containers = await docker.listContainers({ all: true })
+    const networks = await docker.listNetworks({ filters: { type: ['custom'] } })
+    const { Volumes: volumes } = await docker.listVolumes()
+    const found = [
+      ...containers.filter(({ Labels }) => !serves(Labels)).flatMap(({ Names }) => Names),
+      ...networks.filter(({ Labels }) => !serves(Labels)).map(({ Name }) => Name),
+      ...volumes.filter(({ Labels }) => !serves(Labels)).map(({ Name }) => Name),
+    ]
     const work = await readdir(join(this.directory, 'work'))
     const { uploads } = await this.#minioClient().listIncompleteUploadsQuery(bucket, '', '', '', '')
     return [

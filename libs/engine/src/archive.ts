@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Readable, type Writable } from 'node:stream'
 import type Docker from 'dockerode'
 import { viaDocker } from './docker.ts'
+import { EngineError } from './engine-error.ts'
 import { extract, pack, type Extract, type Header, type Pack } from 'tar-stream'
 
 /** Who owns a file inside a container. */
@@ -189,6 +190,9 @@ async function feed(archive: Readable, entries: Extract): Promise<void> {
     }
     entries.end(null)
   } catch (error) {
-    entries.destroy(error instanceof Error ? error : new Error(String(error)))
+    const reason = error instanceof Error ? error.message : String(error)
+    entries.destroy(
+      new EngineError('client-lost', `Docker broke an archive off: ${reason}`, { cause: error }),
+    )
   }
 }

@@ -202,7 +202,10 @@ async function startDaemon(
         address: `tcp://${daemonName}:${daemonPort}`,
         authority: authority.certificate,
         issue: (name, lifetimeMs) => authority.issue({ name, usage: 'client', lifetimeMs }),
-        measure: () => measureWorker(docker, container, cacheDirectory(engine)),
+        measure: async () => {
+          await running.endpoint.assertRunning()
+          return await measureWorker(docker, container, cacheDirectory(engine))
+        },
         ended: awaitEnd(container).then((error) => {
           running.hasEnded = true
           return error

@@ -174,8 +174,10 @@ export class ClientContainer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await removeContainer(this.container)
-    await unlessStatus([404], this.#volume.remove())
+    await viaDocker(async () => {
+      await removeContainer(this.container)
+      await unlessStatus([404], this.#volume.remove())
+    })
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import Docker from 'dockerode'
+import { SettlingModem } from './docker-modem.ts'
 import { EngineError } from './engine-error.ts'
 
 export type DockerConfig = {
@@ -19,7 +20,7 @@ export type DockerConfig = {
 export function openDocker({ host, certificateDirectory }: DockerConfig): Docker {
   const url = URL.parse(host)
   if (url?.protocol === 'unix:' && url.hostname === '' && url.pathname !== '') {
-    return new Docker({ socketPath: decodeURIComponent(url.pathname) })
+    return withModem({ socketPath: decodeURIComponent(url.pathname) })
   }
   if (url === null || !['tcp:', 'http:', 'https:'].includes(url.protocol) || url.hostname === '') {
     throw new TypeError(
@@ -27,7 +28,7 @@ export function openDocker({ host, certificateDirectory }: DockerConfig): Docker
     )
   }
   const secure = url.protocol === 'https:' || (url.protocol === 'tcp:' && certificateDirectory !== undefined)
-  return new Docker({
+  return withModem({
     protocol: secure ? 'https' : 'http',
     host: url.hostname,
     port: url.port === '' ? (secure ? 2376 : 2375) : Number(url.port),
@@ -39,6 +40,12 @@ export function openDocker({ host, certificateDirectory }: DockerConfig): Docker
           key: readFileSync(join(certificateDirectory, 'key.pem')),
         }),
   })
+}
+
+function withModem(options: Docker.DockerOptions): Docker {
+  const docker = new Docker(options)
+  docker.modem = new SettlingModem(options)
+  return docker
 }
 
 /** HTTP status of an error that Docker answered; undefined for any other error. */

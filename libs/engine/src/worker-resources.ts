@@ -1,5 +1,5 @@
 import type Docker from 'dockerode'
-import { viaDocker } from './docker.ts'
+import { unlessStatus, viaDocker } from './docker.ts'
 import { EngineError } from './engine-error.ts'
 import { lookAtMachine, type Machine } from './machine.ts'
 import { readOutput } from './output-stream.ts'
@@ -34,8 +34,12 @@ async function measureDisk(
   directory: string,
 ): Promise<Pick<WorkerResources, 'diskBytes' | 'freeDiskBytes'>> {
   const exec = await viaDocker(() =>
-    container.exec({ Cmd: ['df', '-kP', directory], AttachStdout: true, AttachStderr: true }),
+    unlessStatus(
+      [404, 409],
+      container.exec({ Cmd: ['df', '-kP', directory], AttachStdout: true, AttachStderr: true }),
+    ),
   )
+  if (exec === undefined) throw new EngineError('daemon-lost', 'The BuildKit daemon does not run.')
   const output: Buffer[] = []
   for await (const piece of readOutput(await exec.start({}))) output.push(piece)
   const text = Buffer.concat(output).toString()

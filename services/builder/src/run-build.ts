@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Build, ResolvedImage } from '@edgesmith/contract/build'
 import type { BuildTarget } from '@edgesmith/contract/build-spec'
 import { earthlyTarget } from '@edgesmith/contract/build-spec'
@@ -8,7 +9,7 @@ import { ClientContainer } from '@edgesmith/engine/client-container'
 import { awaitDocker } from '@edgesmith/engine/docker'
 import type { EarthlyOutput } from '@edgesmith/engine/earthly-output'
 import { runEarthly, type EarthlyExit } from '@edgesmith/engine/earthly-run'
-import { EngineError } from '@edgesmith/engine/engine-error'
+import { EngineError, type EngineErrorCode } from '@edgesmith/engine/engine-error'
 import { reap } from '@edgesmith/engine/reaper'
 import type { Redactor } from '@edgesmith/redaction/redactor'
 import { BuildFault } from './build-fault.ts'
@@ -43,6 +44,16 @@ const diskFull = /no space left on device/i
 /** How BuildKit says that it cannot have an image. */
 const unpulledImage = /resolve image config for (?<image>\S+?): (?:\k<image>: )?(?<reason>.{1,300})/
 
+/** What is worth another try: what was there and is lost, or was lost while it was started. */
+const lossCodes: readonly EngineErrorCode[] = [
+  'client-lost',
+  'daemon-failed',
+  'daemon-lost',
+  'docker-unavailable',
+]
+
+/** How long a build waits after its engine was lost for the first time, then twice as long, in milliseconds. */
+const pauseMs = 500
 /** How long a build waits for a Docker that was lost, in milliseconds. */
 const dockerPatienceMs = 60_000
 
@@ -91,11 +102,12 @@ export async function runBuild<Made>(
     } catch (thrown) {
       // When Docker is lost, removing the container fails as well.
       const error: unknown = thrown instanceof SuppressedError ? thrown.suppressed : thrown
-      const again = error instanceof EngineError && ['daemon-lost', 'client-lost'].includes(error.code)
+      const again = error instanceof EngineError && lossCodes.includes(error.code)
       if (!again || lost >= config.lostLimit || run.signal.aborted) throw error
       logger.warn({ err: thrown, buildId: run.build.id }, 'The build engine was lost; the build runs again.')
       await run.log.say(`The build engine was lost (${error.message}); the build runs again.`)
     }
+    await delay(pauseMs * 2 ** lost, undefined, { signal: run.signal }).catch(() => undefined)
     await awaitDocker(docker, dockerPatienceMs, run.signal)
   }
 }
