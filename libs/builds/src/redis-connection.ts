@@ -7,9 +7,10 @@ import type { RedisOptions } from 'ioredis'
 export type OpenRedisOptions = {
   /**
    * How long a command waits while Redis is away or does not answer: `brief` fails it after three seconds at
-   * the most, for requests; `endless` waits until Redis is back, for workers.
+   * the most, for requests; `endless` waits until Redis is back, for workers; `none` fails it at once, or after half
+   * a second without an answer, for what can be done without Redis.
    */
-  patience: 'brief' | 'endless'
+  patience: 'none' | 'brief' | 'endless'
   /** Name of the connection in Redis's `CLIENT LIST`. */
   name: string
   /** Told of each failed connection; the connection is tried again by itself. */
@@ -19,15 +20,23 @@ export type OpenRedisOptions = {
 /** Seconds after which a client should come again when Redis is away. */
 const retryAfterSeconds = 5
 
-/** How long a command of a `brief` connection may take, in milliseconds. */
+/** How long a command of a `brief` connection may take, in milliseconds, and one of a connection without patience. */
 const briefCommandMs = 2500
+const impatientCommandMs = 500
 
 /**
  * How long Redis may leave a command without an answer before the connection counts as broken, in milliseconds:
  * of a `brief` connection little more than a command may take, so that what is asked of a Redis that hangs is
  * not done once it goes on; of an `endless` one longer than BullMQ's blocking commands wait (ten seconds).
  */
-const silenceMs = { brief: 3000, endless: 60_000 } as const
+const silenceMs = { none: 1000, brief: 3000, endless: 60_000 } as const
+
+/** How commands wait for a connection, and for an answer. */
+const waits = {
+  none: { maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: impatientCommandMs },
+  brief: { maxRetriesPerRequest: 3, commandTimeout: briefCommandMs },
+  endless: { maxRetriesPerRequest: null },
+} as const
 
 /** How often a service that stops looks whether Redis still answers, in milliseconds. */
 const lookMs = 500
@@ -43,9 +52,8 @@ export function openRedis(url: string, { patience, name, onError }: OpenRedisOpt
     connectionName: name,
     connectTimeout: 5000,
     retryStrategy: (times) => Math.min(times * 200, 2000),
-    maxRetriesPerRequest: patience === 'brief' ? 3 : null,
     socketTimeout: silenceMs[patience],
-    ...(patience === 'brief' ? { commandTimeout: briefCommandMs } : {}),
+    ...waits[patience],
   })
   redis.on('error', onError)
   trackDuplicates(redis)

@@ -10,6 +10,9 @@ export const ApiKeyId = Type.String({
   examples: ['4f1c2ab9d07e6635'],
 })
 
+/** How long the secret that a rotation replaces can go on being accepted, in seconds: a week. */
+const maximumGraceSeconds = 7 * 86_400
+
 const Name = Type.String({
   minLength: 1,
   maxLength: 200,
@@ -17,6 +20,38 @@ const Name = Type.String({
   description: 'What the key is for.',
   examples: ['ci'],
 })
+
+const scopesField = Type.Optional(
+  Type.Array(Scope, {
+    minItems: 1,
+    uniqueItems: true,
+    description: 'The only scopes of its role that the key has; all of them when left out.',
+  }),
+)
+
+/** Body of `POST /v1/keys`. */
+export const NewApiKey = Type.Object(
+  {
+    name: Name,
+    role: Role,
+    scopes: scopesField,
+    project: Type.Optional({
+      ...ProjectId,
+      description:
+        'The only project the key is for; all of the tenant when left out, or that of the credentials where they are for one.',
+    }),
+    expiresAt: Type.Optional({ ...Timestamp, description: 'When the key ends; never when left out.' }),
+    tenant: Type.Optional({
+      ...TenantId,
+      description: 'Whose key it is, where that is another tenant; asks for `tenants:write`.',
+    }),
+  },
+  {
+    title: 'NewApiKey',
+    additionalProperties: false,
+    examples: [{ name: 'ci', role: 'builder', project: 'stores', expiresAt: '2027-03-14T00:00:00.000Z' }],
+  },
+)
 
 const description = {
   id: ApiKeyId,
@@ -53,7 +88,48 @@ export const ApiKey = Type.Object(description, {
   examples: [example],
 })
 
-/** One page of the keys of a tenant. */
+/** An API key with its text, as it is shown once. */
+export const ApiKeyWithText = Type.Object(
+  {
+    ...description,
+    key: Type.String({
+      description: 'The key itself, for `Authorization: Bearer`. It is shown now and never again.',
+    }),
+  },
+  {
+    title: 'ApiKeyWithText',
+    additionalProperties: false,
+    examples: [{ ...example, key: `esk_4f1c2ab9d07e6635_${'0123456789abcdef'.repeat(4)}` }],
+  },
+)
+
+/** Body of `POST /v1/keys/{keyId}/rotate`. */
+export const ApiKeyRotation = Type.Object(
+  {
+    graceSeconds: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: maximumGraceSeconds,
+      description: 'How long the secret that is replaced is accepted still, in seconds.',
+    }),
+  },
+  { title: 'ApiKeyRotation', additionalProperties: false, examples: [{ graceSeconds: 3600 }] },
+)
+
+/** Query of `GET /v1/keys`. */
+export const ApiKeyQuery = Type.Object(
+  {
+    tenant: Type.Optional({
+      ...TenantId,
+      description: 'Whose keys, where that is another tenant; asks for `tenants:read`.',
+    }),
+    limit: Type.Integer({ default: 100, minimum: 1, maximum: 1000, description: 'Most keys of a page.' }),
+    cursor: Type.Optional({ ...ApiKeyId, description: '`nextCursor` of the page before.' }),
+  },
+  { additionalProperties: false },
+)
+
+/** Answer of `GET /v1/keys`. */
 export const ApiKeyPage = Type.Object(
   {
     items: Type.Array(ApiKey),
@@ -63,4 +139,7 @@ export const ApiKeyPage = Type.Object(
 )
 
 export type ApiKey = Static<typeof ApiKey>
+export type NewApiKey = Static<typeof NewApiKey>
+export type ApiKeyWithText = Static<typeof ApiKeyWithText>
+export type ApiKeyQuery = Static<typeof ApiKeyQuery>
 export type ApiKeyPage = Static<typeof ApiKeyPage>

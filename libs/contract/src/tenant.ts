@@ -78,7 +78,7 @@ export const Tenant = Type.Object(
   },
 )
 
-/** What a new tenant is to be. */
+/** Body of `POST /v1/tenants`. */
 export const NewTenant = Type.Object(
   {
     id: TenantId,
@@ -89,7 +89,7 @@ export const NewTenant = Type.Object(
   { title: 'NewTenant', additionalProperties: false, examples: [{ id: 'acme', name: 'Acme', weight: 10 }] },
 )
 
-/** What of a tenant is to change. */
+/** Body of `PATCH /v1/tenants/{tenantId}`. */
 export const TenantChange = Type.Object(
   {
     name: Type.Optional(Name),
@@ -104,8 +104,49 @@ export const TenantChange = Type.Object(
   },
 )
 
+/** Query of `GET /v1/tenants`. */
+export const TenantQuery = Type.Object(
+  {
+    limit: Type.Integer({ default: 100, minimum: 1, maximum: 1000, description: 'Most tenants of a page.' }),
+    cursor: Type.Optional({ ...TenantId, description: '`nextCursor` of the page before.' }),
+  },
+  { additionalProperties: false },
+)
+
+/** Answer of `GET /v1/tenants`: one page, by their identifiers. */
+export const TenantPage = Type.Object(
+  {
+    items: Type.Array(Tenant),
+    nextCursor: Type.Optional(Type.String({ description: 'Cursor of the next page; left out on the last.' })),
+  },
+  { title: 'TenantPage', additionalProperties: false, examples: [{ items: [] }] },
+)
+
+/** Most projects of a tenant: they are all in its record, which every request reads. */
+export const maximumProjects = 1000
+
+/** Body of `POST /v1/projects`. */
+export const NewProject = Type.Object(
+  { id: ProjectId, name: Type.Optional(Name) },
+  { title: 'NewProject', additionalProperties: false, examples: [{ id: 'stores', name: 'Stores' }] },
+)
+
+/** Answer of `GET /v1/projects`: all of them. */
+export const ProjectList = Type.Object(
+  { items: Type.Array(Project) },
+  {
+    title: 'ProjectList',
+    additionalProperties: false,
+    examples: [{ items: [{ id: 'default', createdAt: '2026-03-14T09:26:53.589Z' }] }],
+  },
+)
+
 export type TenantLimits = Static<typeof TenantLimits>
 export type Project = Static<typeof Project>
 export type Tenant = Static<typeof Tenant>
 export type NewTenant = Static<typeof NewTenant>
 export type TenantChange = Static<typeof TenantChange>
+export type TenantQuery = Static<typeof TenantQuery>
+export type TenantPage = Static<typeof TenantPage>
+export type NewProject = Static<typeof NewProject>
+export type ProjectList = Static<typeof ProjectList>

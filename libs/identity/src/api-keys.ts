@@ -78,8 +78,12 @@ export class ApiKeys {
     }
   }
 
-  /** Makes a key; its text is known to the caller alone. */
+  /**
+   * Makes a key; its text is known to the caller alone.
+   * @throws ProblemError `upstream-unavailable` while Redis is away
+   */
   async create(given: NewKey): Promise<{ record: ApiKeyRecord; key: string }> {
+    await this.#cache.assertReachable()
     const text = newKeyText()
     const record = recordOf(given, text)
     if (!(await this.#insert(record))) throw new Error(`There is an API key ${record.id} already.`)
@@ -93,9 +97,10 @@ export class ApiKeys {
 
   /**
    * Gives a key another secret; the one before is accepted for `graceMs` longer.
-   * @throws ProblemError `key-not-found`, `key-revoked`
+   * @throws ProblemError `key-not-found`, `key-revoked`; `upstream-unavailable` while Redis is away
    */
   async rotate(id: string, { graceMs }: { graceMs: number }): Promise<{ record: ApiKeyRecord; key: string }> {
+    await this.#cache.assertReachable()
     const text = newKeyText(id)
     const now = Date.now()
     const record = await this.update(id, ({ previous: _older, ...key }) => {

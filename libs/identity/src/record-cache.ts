@@ -68,6 +68,26 @@ export class RecordCache {
     }
   }
 
+  /**
+   * Makes sure that other processes can be told of a change, before one is made whose answer cannot be had twice.
+   * @throws ProblemError `upstream-unavailable`
+   */
+  async assertReachable(): Promise<void> {
+    if (
+      this.#isThere() &&
+      (await within(
+        patienceMs,
+        this.#redis.ping().catch(() => null),
+      )) === 'PONG'
+    )
+      return
+    throw new ProblemError(
+      'upstream-unavailable',
+      'The cache of the service cannot be reached now, and nothing was changed.',
+      { headers: { 'retry-after': '5' } },
+    )
+  }
+
   async #keep(name: string, record: Versioned<unknown>, seconds: number): Promise<void> {
     await this.#redis.eval(
       keepNewest,

@@ -1,6 +1,12 @@
 import { ProblemError } from '@edgesmith/contract/problem'
 import { defaultProject, defaultTenant, type ProjectRef } from '@edgesmith/contract/project'
-import { Tenant, type NewTenant, type TenantChange } from '@edgesmith/contract/tenant'
+import {
+  maximumProjects,
+  Tenant,
+  type NewTenant,
+  type TenantChange,
+  type TenantPage,
+} from '@edgesmith/contract/tenant'
 import { Timestamp } from '@edgesmith/contract/identifiers'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { noVersion, readVersioned, writeVersioned, type Versioned } from '@edgesmith/store/versioned-json'
@@ -15,11 +21,9 @@ type TenantRecord = Static<typeof TenantRecord>
 
 const defaultWeight = 10
 
-/** All tenants, by their identifiers. */
+/** All tenants. */
 export async function listTenants(store: ObjectStore): Promise<Tenant[]> {
-  const ids = new Set<string>()
-  for await (const { key } of store.list(prefix)) ids.add(key.slice(prefix.length).split('/', 1)[0] ?? '')
-  const records = await Promise.all([...ids].map((id) => readRecord(store, id)))
+  const records = await Promise.all((await listIds(store)).map((id) => readRecord(store, id)))
   return records.flatMap((record) =>
     record === undefined || record.value.removedAt !== undefined ? [] : [record.value.tenant],
   )
@@ -59,8 +63,17 @@ export class Tenants {
     return (await this.find(id)) ?? notFound(id)
   }
 
-  list(): Promise<Tenant[]> {
-    return listTenants(this.#store)
+  /** One page of the tenants, by their identifiers. */
+  async list({ limit, cursor = '' }: { limit: number; cursor?: string | undefined }): Promise<TenantPage> {
+    const items: Tenant[] = []
+    for (const id of (await listIds(this.#store)).sort()) {
+      const record = id > cursor ? (await readRecord(this.#store, id))?.value : undefined
+      if (record === undefined || record.removedAt !== undefined) continue
+      const last = items.at(-1)
+      if (items.length === limit && last !== undefined) return { items, nextCursor: last.id }
+      items.push(record.tenant)
+    }
+    return { items }
   }
 
   /** @throws ProblemError `tenant-exists`, for one that was removed as well */
@@ -104,11 +117,17 @@ export class Tenants {
     })
   }
 
-  /** @throws ProblemError `tenant-not-found`, `project-exists` */
+  /** @throws ProblemError `tenant-not-found`, `project-exists`, `too-many-projects` */
   async addProject({ tenant: id, project }: ProjectRef, name?: string): Promise<Tenant> {
     return this.#update(id, (tenant) => {
       if (tenant.projects.some((known) => known.id === project)) {
         throw new ProblemError('project-exists', `The tenant ${id} has a project ${project}.`)
+      }
+      if (tenant.projects.length >= maximumProjects) {
+        throw new ProblemError(
+          'too-many-projects',
+          `The tenant ${id} has ${maximumProjects} projects, the most that there may be; delete one first.`,
+        )
       }
       const added = {
         id: project,
@@ -173,6 +192,13 @@ function notFound(id: string): never {
 function newTenant({ id, name, weight = defaultWeight, limits = {} }: NewTenant): Tenant {
   const createdAt = new Date().toISOString()
   return { id, name, weight, limits, projects: [{ id: defaultProject, createdAt }], createdAt }
+}
+
+/** The identifiers of all tenants, removed ones as well. */
+async function listIds(store: ObjectStore): Promise<string[]> {
+  const ids = new Set<string>()
+  for await (const { key } of store.list(prefix)) ids.add(key.slice(prefix.length).split('/', 1)[0] ?? '')
+  return [...ids]
 }
 
 function readRecord(store: ObjectStore, id: string): Promise<Versioned<TenantRecord> | undefined> {

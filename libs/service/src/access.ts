@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Principal, Scope } from '@edgesmith/contract/access'
 import { ProblemError } from '@edgesmith/contract/problem'
-import type { FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import type { App } from './app.ts'
 
 /**
@@ -12,6 +12,12 @@ export type RouteScope = Scope | 'any' | 'public'
 
 /** Tells who makes a request. @throws ProblemError `unauthorized`, `forbidden`, `project-not-found` */
 export type Authenticate = (headers: IncomingHttpHeaders) => Promise<Principal> | Principal
+
+/**
+ * Lets a request in, or not, once it is known who makes it, or that its credentials are refused: `knownPrincipal`
+ * tells. @throws ProblemError `too-many-requests`
+ */
+export type Admit = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
 const realm = 'Bearer realm="edgesmith"'
 const principalOf = Symbol('principal')
@@ -30,9 +36,9 @@ declare module 'fastify' {
 
 /**
  * Guards all routes of an app: each asks for the scope that its `config.scope` says, and those added from now
- * on without one make the app fail as it starts.
+ * on without one make the app fail as it starts. `admit` has a say in every request, those to nowhere included.
  */
-export function guardRoutes(app: App, authenticate: Authenticate): void {
+export function guardRoutes(app: App, authenticate: Authenticate, admit?: Admit): void {
   app.decorateRequest(principalOf)
   app.decorateRequest('principal', {
     getter() {
@@ -51,11 +57,18 @@ export function guardRoutes(app: App, authenticate: Authenticate): void {
     const names = open.map(({ method, url }) => `${[method].flat().join()} ${url}`)
     done(names.length === 0 ? undefined : new Error(`Routes without config.scope: ${names.join('; ')}`))
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const { scope } = request.routeOptions.config
-    if (scope === 'public' || request.is404) return
-    const principal = await authenticate(request.headers)
-    request[principalOf] = principal
+    if (scope === 'public' || request.is404) {
+      await admit?.(request, reply)
+      return
+    }
+    try {
+      request[principalOf] = await authenticate(request.headers)
+    } finally {
+      await admit?.(request, reply)
+    }
+    const principal = request.principal
     if (scope === undefined || (scope !== 'any' && !principal.scopes.includes(scope))) {
       throw forbidden(scope ?? 'none')
     }

@@ -14,11 +14,11 @@ export function listenFaults(name: string, host: string, tokens: readonly string
 /** Names of networks that `proxy-addr` knows. */
 const namedNetworks = ['loopback', 'linklocal', 'uniquelocal']
 
-/** The faults of a list of trusted proxies: entries that are no address, network or known name. */
-export function trustedProxyFaults(proxies: readonly string[]): string[] {
+/** The faults of a variable that lists trusted proxies: entries that are no address, network or known name. */
+export function trustedProxyFaults(name: string, proxies: readonly string[]): string[] {
   return proxies
     .filter((proxy) => !namedNetworks.includes(proxy) && !isNetwork(proxy))
-    .map((proxy) => `TRUSTED_PROXIES has ${JSON.stringify(proxy)}, which is no address and no network`)
+    .map((proxy) => `${name} has ${JSON.stringify(proxy)}, which is no address and no network`)
 }
 
 function isNetwork(text: string): boolean {

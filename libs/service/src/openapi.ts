@@ -28,6 +28,9 @@ export const apiDescription = {
     { name: 'audit', description: 'Who did what to which object.' },
     { name: 'validations', description: 'Checks without a build.' },
     { name: 'canvos', description: 'What CanvOS offers.' },
+    { name: 'keys', description: 'API keys, and who one is.' },
+    { name: 'projects', description: 'The projects of a tenant.' },
+    { name: 'tenants', description: 'The tenants of the service, for its operator.' },
   ],
   components: {
     securitySchemes: {

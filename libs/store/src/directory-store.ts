@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
 import {
   access,
   constants,
@@ -229,7 +228,8 @@ class DirectoryStore implements ObjectStore {
 /** Writes a new file with its sums and syncs it to the disk; returns how many bytes the content has. */
 async function writeDurably(path: string, body: Readable | Buffer, signal?: AbortSignal): Promise<number> {
   const source = Buffer.isBuffer(body) ? Readable.from([body], { objectMode: false }) : body
-  const file = createWriteStream(path, { flags: 'wx', flush: true, mode: fileMode })
+  // Opened here rather than by the stream: a source that fails at once must not leave a file that is made later.
+  await using file = await open(path, 'wx', fileMode)
   const sums = new BlockSums()
   const withSums = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
@@ -238,7 +238,7 @@ async function writeDurably(path: string, body: Readable | Buffer, signal?: Abor
     }
     yield sums.trailer()
   }
-  await pipeline(source, withSums, file, { signal })
+  await pipeline(source, withSums, file.createWriteStream({ flush: true }), { signal })
   return sums.size
 }
 

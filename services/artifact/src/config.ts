@@ -124,7 +124,7 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     faults.push('SIGNING_KEYS has a key of less than 32 characters; make one with `openssl rand -hex 32`')
   }
   if (!URL.canParse(env.PROVENANCE_BUILDER_ID)) faults.push('PROVENANCE_BUILDER_ID is not a URI')
-  faults.push(...trustedProxyFaults(env.TRUSTED_PROXIES))
+  faults.push(...trustedProxyFaults('TRUSTED_PROXIES', env.TRUSTED_PROXIES))
   if (env.DOWNLOAD_REDIRECT && objectStore.kind !== 'minio') {
     faults.push('DOWNLOAD_REDIRECT needs OBJECT_STORE=minio')
   }

@@ -7,6 +7,7 @@ import { describeApi } from '@edgesmith/service/openapi'
 import type { FastifyBaseLogger } from 'fastify'
 import { limitUploads } from './admission.ts'
 import type { GatewayContext } from './context.ts'
+import { limitRates } from './rate-limits.ts'
 import { auditRecordRoutes } from './routes/audit.ts'
 import { artifactProxy } from './routes/artifact-proxy.ts'
 import { buildEventRoutes } from './routes/build-events.ts'
@@ -14,12 +15,16 @@ import { buildRoutes } from './routes/builds.ts'
 import { canvosRoutes } from './routes/canvos.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { fleetRoutes } from './routes/fleets.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { projectRoutes } from './routes/projects.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { secretRoutes } from './routes/secrets.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { resumableUploadRoutes } from './routes/resumable-uploads.ts'
+import { tenantRoutes } from './routes/tenants.ts'
 import { uploadRoutes } from './routes/uploads.ts'
 import { validationRoutes } from './routes/validations.ts'
+import { whoamiRoutes } from './routes/whoami.ts'
 import { specLimitBytes } from './spec-document.ts'
 
 /** Most parts of a form: the spec, a file for each single role, and 100 for each repeatable one. */
@@ -27,10 +32,11 @@ const partLimit = 512
 
 /** Makes the gateway's app without the parts that other services or files answer for. */
 export async function createGatewayApi(context: GatewayContext, logger: FastifyBaseLogger): Promise<App> {
-  const { config, identity, redis, stores, validation } = context
+  const { config, counters, identity, redis, stores, validation } = context
   const app = createApp({
     logger,
     bodyLimit: specLimitBytes,
+    trustedProxies: config.trustedProxies,
     idleTimeoutMs: config.idleTimeoutSeconds * 1000,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
@@ -40,7 +46,8 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   })
   await describeApi(app)
   auditRoutes(app, () => context.stores.whole)
-  guardRoutes(app, (headers) => identity.authenticator.authenticate(headers))
+  const admit = await limitRates(app, { counters, limits: config.rateLimits })
+  guardRoutes(app, (headers) => identity.authenticator.authenticate(headers), admit)
   await app.register(async (scope) => {
     limitUploads(scope, context)
     await acceptForms(scope)
@@ -54,6 +61,10 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     retentionRoutes(scope, context)
     secretRoutes(scope, context)
     auditRecordRoutes(scope, context)
+    keyRoutes(scope, context)
+    projectRoutes(scope, context)
+    tenantRoutes(scope, context)
+    whoamiRoutes(scope)
     schemaRoutes(scope)
   })
   return app

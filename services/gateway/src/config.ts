@@ -1,4 +1,6 @@
 import { identityVariables, toIdentitySettings, type IdentitySettings } from '@edgesmith/identity/settings'
+import type { Allowance } from '@edgesmith/outgoing/address-policy'
+import { outgoingVariables, toAllowances } from '@edgesmith/outgoing/settings'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
   listenVariables,
@@ -17,20 +19,24 @@ import {
 import {
   ConfigurationError,
   integer,
+  list,
   optional,
   readEnvironment,
   url,
   type Environment,
 } from '@edgesmith/service/environment'
+import { trustedProxyFaults } from '@edgesmith/service/listen-policy'
 import { defaultExpandedLimitBytes, defaultExpansionRatio } from '@edgesmith/uploads/upload-limits'
 import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
 import type { AdmissionLimits } from './admission.ts'
+import type { RateLimits } from './rate-limits.ts'
 
 /** The environment variables of the gateway. */
 export const gatewayVariables = {
   ...loggingVariables,
   ...listenVariables('GATEWAY', 8080),
   ...identityVariables,
+  ...outgoingVariables,
   ...serviceTokenVariables,
   ...redisVariables,
   ...objectStoreVariables,
@@ -95,6 +101,25 @@ export const gatewayVariables = {
     maximum: 100_000,
     description: 'Uploads that a gateway receives at a time.',
   }),
+  RATE_LIMIT_PER_KEY: integer({
+    default: 30_000,
+    minimum: 0,
+    maximum: 100_000_000,
+    description:
+      'Requests of an API key, or of the subject of a token, that are answered in a minute, by all gateways of a Redis together; 0 sets no limit.',
+  }),
+  RATE_LIMIT_PER_ADDRESS: integer({
+    default: 6000,
+    minimum: 0,
+    maximum: 100_000_000,
+    description:
+      'The same of an address, or a /64 of IPv6: of requests that need no credentials, as with a signed URL, and, counted apart, of those whose credentials are refused.',
+  }),
+  GATEWAY_TRUSTED_PROXIES: list({
+    default: [],
+    description:
+      'Proxies whose `X-Forwarded-For` tells the gateway the address of a client: addresses, networks (CIDR), `loopback`, `linklocal`, `uniquelocal`.',
+  }),
   IDLE_TIMEOUT_SECONDS: integer({
     default: 120,
     minimum: 1,
@@ -115,6 +140,8 @@ export type GatewayConfig = {
   readonly host: string
   readonly port: number
   readonly identity: IdentitySettings
+  /** What may be called though it is not public. */
+  readonly allowances: readonly Allowance[]
   readonly serviceTokens: readonly string[]
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
@@ -126,6 +153,8 @@ export type GatewayConfig = {
   readonly buildTimeoutSeconds: number
   readonly retention: RetentionSettings
   readonly admission: AdmissionLimits
+  readonly rateLimits: RateLimits
+  readonly trustedProxies: readonly string[]
   readonly idleTimeoutSeconds: number
 }
 
@@ -139,13 +168,16 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
   const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
   const identity = toIdentitySettings(env, faults)
+  const allowances = toAllowances(env, faults)
   const secrets = toSecretsConfig(env, faults)
+  faults.push(...trustedProxyFaults('GATEWAY_TRUSTED_PROXIES', env.GATEWAY_TRUSTED_PROXIES))
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
     host: env.GATEWAY_HOST,
     port: env.GATEWAY_PORT,
     identity,
+    allowances,
     serviceTokens: env.SERVICE_TOKENS,
     redisUrl: env.REDIS_URL,
     objectStore,
@@ -166,6 +198,8 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
       queuedOfTenant: env.TENANT_QUEUE_LIMIT,
       uploads: env.UPLOADS_AT_ONCE,
     },
+    rateLimits: { perKey: env.RATE_LIMIT_PER_KEY, perAddress: env.RATE_LIMIT_PER_ADDRESS },
+    trustedProxies: env.GATEWAY_TRUSTED_PROXIES,
     idleTimeoutSeconds: env.IDLE_TIMEOUT_SECONDS,
   }
 }

@@ -19,6 +19,8 @@ export type GatewayContext = {
   readonly identity: Identity
   readonly stores: ProjectStores
   readonly redis: Redis
+  /** Where requests are counted; it fails at once while it is away. */
+  readonly counters: Redis
   readonly repository: BuildRepository
   readonly events: BuildEvents
   readonly queue: BuildQueue

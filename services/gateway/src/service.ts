@@ -11,6 +11,7 @@ import { openKeyring } from '@edgesmith/secrets/keys'
 import { tenantShares } from '@edgesmith/identity/tenant-share'
 import { listProjects } from '@edgesmith/identity/tenants'
 import { keepWorkingCopy } from '@edgesmith/retention/working-copy'
+import { Outgoing } from '@edgesmith/outgoing/outgoing'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -18,6 +19,7 @@ import { ProjectStores } from '@edgesmith/store/project-stores'
 import { createGatewayApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
 import { DownloadUrlClient } from './fleet-download-urls.ts'
+import { openCounters } from './rate-limits.ts'
 import { keepRemovingExpired } from './resumable/expiry.ts'
 import { ValidationClient } from './validation-client.ts'
 
@@ -36,7 +38,9 @@ export async function startGateway(
     openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
     closeRedis,
   )
+  const counters = resources.adopt(openCounters(config.redisUrl, onError), closeRedis)
   warnOfVolatileRedis(redis, logger).catch(onError)
+  const { fetch } = resources.use(new Outgoing({ allowances: config.allowances }))
   const identity = await openIdentity(
     { store: stores.whole, redis, settings: config.identity, fetch },
     config.host,
@@ -55,6 +59,7 @@ export async function startGateway(
       identity,
       stores,
       redis,
+      counters,
       repository: new BuildRepository(redis),
       events: new BuildEvents({ redis, notifications, stores }),
       queue,

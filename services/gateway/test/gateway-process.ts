@@ -16,6 +16,8 @@ import { ownStore } from '../../../test/support/projects.ts'
 export type GatewayProcess = AsyncDisposable & {
   readonly url: string
   readonly pid: number
+  /** The lines that it wrote so far. */
+  readonly log: readonly string[]
   /** Ends it without a chance to put anything in order. */
   readonly kill: () => Promise<void>
 }
@@ -92,7 +94,9 @@ export async function spawnGateway(env: Record<string, string>): Promise<Gateway
     await ended
   }
   const listening = Promise.withResolvers<string>()
+  const log: string[] = []
   createInterface(child.stdout).on('line', (line) => {
+    log.push(line)
     const url = /"Listening on ([^"]+)"/.exec(line)?.[1]
     if (url !== undefined) listening.resolve(url)
   })
@@ -102,5 +106,5 @@ export async function spawnGateway(env: Record<string, string>): Promise<Gateway
       throw new Error('The gateway ended instead of listening.')
     }),
   ])
-  return { url, pid, kill: () => stop('SIGKILL'), [Symbol.asyncDispose]: () => stop('SIGTERM') }
+  return { url, pid, log, kill: () => stop('SIGKILL'), [Symbol.asyncDispose]: () => stop('SIGTERM') }
 }

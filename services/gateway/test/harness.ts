@@ -13,6 +13,7 @@ import { startValidation } from '@edgesmith/validation-service/service'
 import { operatorKey } from '../../../test/support/as-operator.ts'
 import { ownProject } from '../../../test/support/projects.ts'
 import type { AdmissionLimits } from '../src/admission.ts'
+import type { RateLimits } from '../src/rate-limits.ts'
 import { startGateway } from '../src/service.ts'
 
 const makeRepository = new URL('../../../deploy/fixture/make-repository.sh', import.meta.url).pathname
@@ -32,6 +33,7 @@ export type Harness = AsyncDisposable & {
   readonly incoming: () => Promise<string[]>
 }
 
+const unlimited: RateLimits = { perKey: 0, perAddress: 0 }
 const manyOfAll: AdmissionLimits = { queued: 1_000_000, queuedOfTenant: 1_000_000, uploads: 1000 }
 
 /** Starts the gateway, the validation and the artifact service on a Redis and a directory of their own. */
@@ -40,6 +42,7 @@ export async function startHarness({
   idleTimeoutSeconds = 60,
   uploadQuotaBytes = undefined as number | undefined,
   admission = manyOfAll,
+  rateLimits = unlimited,
   secretsKeys = [randomBytes(32).toString('base64')] as readonly string[],
 } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack()
@@ -86,6 +89,7 @@ export async function startHarness({
     await startGateway({
       ...common,
       identity: { bootstrapKey: operatorKey },
+      allowances: [],
       serviceTokens: ['between-services'],
       redisUrl: redis.url,
       validationUrl: validation.url,
@@ -95,6 +99,8 @@ export async function startHarness({
       buildTimeoutSeconds: 600,
       retention: { uploadUnusedMs: 86_400_000, baseUnusedMs: 86_400_000 },
       admission,
+      rateLimits,
+      trustedProxies: [],
       idleTimeoutSeconds,
       secrets: { keys: secretsKeys, keyFile: undefined },
     }),
