@@ -21,7 +21,7 @@ export function openDaemon({ docker, config, limits, logger }: DaemonParts, tena
     image: engine.daemonImage,
     cacheBytes: engine.cacheBytes,
     parallelism: engine.parallelism,
-    insecureRegistries: engine.insecureRegistries,
+    insecureRegistries: network.insecureRegistries,
     limits,
     runtime: engine.runtime,
     stepLogBytes: logLimitBytes,

@@ -70,7 +70,7 @@ export async function startBuilder(
   const limits = daemonLimits(machine, config.engine.limits)
   const daemons = stack.use(new Daemons({ docker, config, limits, logger }))
   const { userDataReserveBytes, imageDigestTtlSeconds } = config
-  const { insecureRegistries } = config.engine
+  const { insecureRegistries } = config.network
   const { allowed } = config.network
   const digests = stack.use(
     new ImageDigests({ redis, insecureRegistries, allowed, ttlSeconds: imageDigestTtlSeconds }),
