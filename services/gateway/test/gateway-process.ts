@@ -30,7 +30,7 @@ export type Ground = AsyncDisposable & {
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
   /** Starts a gateway as a process of its own. */
-  readonly startGateway: (env?: Record<string, string>) => Promise<GatewayProcess>
+  readonly startGateway: (env?: Record<string, string | undefined>) => Promise<GatewayProcess>
 }
 
 /** Starts a Redis, and MinIO where that is to be the store. */
@@ -80,8 +80,8 @@ export async function keysOf(store: ObjectStore): Promise<string[]> {
 
 const main = path.join(import.meta.dirname, '../src/main.ts')
 
-/** Starts a gateway as a process of its own, with these variables over those of this process. */
-export async function spawnGateway(env: Record<string, string>): Promise<GatewayProcess> {
+/** Starts a gateway as a process of its own, with these variables over those of this process, or without them. */
+export async function spawnGateway(env: Record<string, string | undefined>): Promise<GatewayProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
     env: { ...process.env, LOG_LEVEL: 'info', BOOTSTRAP_API_KEY: operatorKey, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
