@@ -1,5 +1,6 @@
 import type { Diagnostic } from '@edgesmith/contract/diagnostic'
-import { isAlias, isScalar, Lexer, LineCounter, parseDocument, Scalar, visit, type Document } from 'yaml'
+import { isAlias, isScalar, Lexer, LineCounter, Scalar, visit, type Document } from 'yaml'
+import { readYaml } from '@edgesmith/yaml/read-yaml'
 import { templateFault } from './finding.ts'
 import { markerLength, splitAtMarkers, type MarkedText, type Part, type Template } from './template.ts'
 
@@ -34,13 +35,13 @@ export function makePlan(
   { text, names }: MarkedText,
 ): { plan: Plan; diagnostics: [] } | { plan?: never; diagnostics: Diagnostic[] } {
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const { document, faults } = readYaml(text, lines)
   const unmarked = (message: string) =>
     splitAtMarkers(template, message)
       .map((part) => (typeof part === 'string' ? part : `{{${names[part] ?? ''}}}`))
       .join('')
-  const diagnostics = document.errors.map(({ message, pos }) => {
-    const { line, col } = lines.linePos(pos[0])
+  const diagnostics = faults.map(({ message, offset }) => {
+    const { line, col } = lines.linePos(offset)
     return templateFault('yaml', `The template is not YAML: ${unmarked(message)}`, { line, column: col })
   })
   if (diagnostics.length > 0) return { diagnostics }

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '@edgesmith/contract/diagnostic'
-import { isAlias, isCollection, isMap, isNode, isPair, isScalar, parseDocument, type Scalar } from 'yaml'
+import { isAlias, isCollection, isMap, isNode, isPair, isScalar, type Scalar } from 'yaml'
+import { readYaml } from '@edgesmith/yaml/read-yaml'
 import { isPlain, makePlan, type Piece, type Plan } from './plan.ts'
 import {
   markValues,
@@ -78,8 +79,8 @@ export class Renderer {
 
   /** Parses what was rendered and compares it, node by node, with the template's own structure. */
   #difference(plan: Plan, text: string, values: Values): RenderFault | undefined {
-    const document = parseDocument(text, { prettyErrors: false })
-    const [error] = document.errors
+    const { document, faults } = readYaml(text)
+    const [error] = faults
     if (error !== undefined)
       return { kind: 'value', message: `The rendered user-data is not YAML: ${error.message}` }
     const expected = (scalar: Scalar) => {

@@ -1,5 +1,6 @@
 import type { Diagnostic } from '@edgesmith/contract/diagnostic'
-import { LineCounter, parseDocument } from 'yaml'
+import { readYaml } from '@edgesmith/yaml/read-yaml'
+import { LineCounter, type Document } from 'yaml'
 import { finding } from './finding.ts'
 import { shown } from './entry-name.ts'
 import { readPublicKey, type ReadKey } from './public-key.ts'
@@ -14,11 +15,11 @@ const keyPath = ['content', 'signing', 'publicKey']
  */
 export function readEdgeCustomConfig(file: StoredFile, bytes: Buffer): ReadKey {
   const lineCounter = new LineCounter()
-  const document = parseDocument(bytes.toString('utf8'), { lineCounter, prettyErrors: false })
-  if (document.errors.length > 0) {
-    const diagnostics = document.errors.map((error) => {
-      const { line, col } = lineCounter.linePos(error.pos[0])
-      const message = `The edge custom configuration is not valid YAML: ${error.message} Correct it.`
+  const { document, faults } = readYaml(bytes.toString('utf8'), lineCounter)
+  if (faults.length > 0) {
+    const diagnostics = faults.map((fault) => {
+      const { line, col } = lineCounter.linePos(fault.offset)
+      const message = `The edge custom configuration is not valid YAML: ${fault.message} Correct it.`
       return finding(file, 'edge-custom-config.syntax', message, { line, column: col })
     })
     return { diagnostics }
@@ -37,7 +38,7 @@ export function readEdgeCustomConfig(file: StoredFile, bytes: Buffer): ReadKey {
 }
 
 /** Aliases have no place in it, and unfolding them could take for ever. */
-function toPlain(document: ReturnType<typeof parseDocument>): unknown {
+function toPlain(document: Document): unknown {
   try {
     return document.toJS({ maxAliasCount: 0 })
   } catch (error) {

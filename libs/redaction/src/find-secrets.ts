@@ -1,4 +1,5 @@
-import { parseAllDocuments, isMap, isScalar, isSeq, type Node } from 'yaml'
+import { tokenize } from '@edgesmith/yaml/tokens'
+import { Composer, isMap, isScalar, isSeq, type Node } from 'yaml'
 import { isSecretName } from './secret-name.ts'
 
 /** Characters of a text, and of one of its lines, that are looked at. */
@@ -124,9 +125,9 @@ export function findInValue(value: unknown): Set<string> {
 
 /** What can be read of the documents: whoever judges them tells their faults. */
 function documentsOf(text: string): (Node | null)[] {
-  return [...parseAllDocuments(text, { prettyErrors: false, strict: false, logLevel: 'silent' })].map(
-    ({ contents }) => contents,
-  )
+  const { tokens } = tokenize(text)
+  const composer = new Composer({ prettyErrors: false, strict: false, logLevel: 'silent', uniqueKeys: false })
+  return [...composer.compose(tokens, true, text.length)].map(({ contents }) => contents)
 }
 
 /** Aliases are not followed: what they stand for is in the document by itself. */

@@ -1,7 +1,8 @@
-import { Composer, Lexer, Parser, type CST, type Document, type YAMLError } from 'yaml'
+import { tokenize as tokensOf } from '@edgesmith/yaml/tokens'
+import { Composer, type CST, type Document, type YAMLError } from 'yaml'
 import type { TextFault } from './text.ts'
 import { Tree } from './tree.ts'
-import { maxDepth, maxTokens, yamlRules } from './yaml-rules.ts'
+import { yamlRules } from './yaml-rules.ts'
 
 /**
  * Parses YAML 1.2 (core schema). The tree is undefined where the text is not well-formed, or goes
@@ -26,31 +27,12 @@ export function parseDocument(text: string): { tree: Tree | undefined; faults: T
   return { tree, faults }
 }
 
-/** Runs lexer and parser step by step, so that neither depth nor size can exhaust the process. */
+/** The tokens of the text; the fault of a limit says what of it cannot be read. */
 function tokenize(text: string): { tokens: CST.Token[]; faults: TextFault[] } {
-  const tokens: CST.Token[] = []
-  const parser = new Parser()
-  let count = 0
-  for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) tokens.push(token)
-    count += 1
-    if (count > maxTokens) {
-      const message = `The file has more than ${maxTokens} YAML tokens. Move data that the installer does not need elsewhere.`
-      return { tokens, faults: [{ rule: yamlRules.tooComplex, offset: parser.offset, message }] }
-    }
-    if (parser.stack.length > maxDepth && collections(parser.stack) > maxDepth) {
-      const message = `Collections are nested more than ${maxDepth} deep here. Close the brackets, or flatten the structure.`
-      return { tokens, faults: [{ rule: yamlRules.tooDeep, offset: parser.offset, message }] }
-    }
-  }
-  for (const token of parser.end()) tokens.push(token)
-  return { tokens, faults: [] }
-}
-
-function collections(stack: readonly CST.Token[]): number {
-  return stack.filter(
-    ({ type }) => type === 'block-map' || type === 'block-seq' || type === 'flow-collection',
-  ).length
+  const { tokens, excess } = tokensOf(text)
+  if (excess === undefined) return { tokens, faults: [] }
+  const { limit, ...fault } = excess
+  return { tokens, faults: [{ rule: yamlRules[limit === 'depth' ? 'tooDeep' : 'tooComplex'], ...fault }] }
 }
 
 const hints: Partial<Record<YAMLError['code'], string>> = {

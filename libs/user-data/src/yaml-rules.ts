@@ -1,11 +1,5 @@
 import { sources, type RuleDescription } from './rule.ts'
 
-/** How many collections may stand within one another. The installer reference needs 8. */
-export const maxDepth = 64
-
-/** How many lexical tokens a file may have; a megabyte of certificates and scripts has far fewer. */
-export const maxTokens = 200_000
-
 /** How many values aliases may stand for, all taken together. */
 export const maxAliasedValues = 10_000
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { maxDiagnostics, validateUserData } from '@edgesmith/user-data/validate'
-import { maxDepth } from '@edgesmith/user-data/yaml-rules'
+import { maxDepth } from '@edgesmith/yaml/tokens'
 
 const header = '#cloud-config\nstylus:\n  managementMode: local\n'
 

@@ -1,8 +1,9 @@
 import { BuildSpec } from '@edgesmith/contract/build-spec'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { schemaFaults } from '@edgesmith/service/request-validation'
+import { readYaml } from '@edgesmith/yaml/read-yaml'
 import type { Static, TSchema } from 'typebox'
-import { LineCounter, parseDocument } from 'yaml'
+import { LineCounter } from 'yaml'
 
 /** Most bytes a build spec may have. */
 export const specLimitBytes = 1024 * 1024
@@ -13,15 +14,15 @@ export const specLimitBytes = 1024 * 1024
  */
 export function parseSpec(text: string): unknown {
   const lineCounter = new LineCounter()
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true })
-  if (document.errors.length > 0) {
+  const { document, faults } = readYaml(text, lineCounter)
+  if (faults.length > 0) {
     throw new ProblemError('malformed-request', 'The build spec is neither JSON nor YAML.', {
-      errors: document.errors.map((error) => {
-        const { line, col } = lineCounter.linePos(error.pos[0])
+      errors: faults.map(({ message, offset }) => {
+        const { line, col } = lineCounter.linePos(offset)
         return {
           severity: 'error',
           code: 'spec.syntax',
-          message: error.message,
+          message,
           source: 'spec',
           line,
           column: col,

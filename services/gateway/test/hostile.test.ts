@@ -94,6 +94,20 @@ describe('hostile input', () => {
     await assertUnharmed(harness)
   })
 
+  for (const nested of ['? ', '[', '- ', '{a: ']) {
+    it(`a build spec of ${JSON.stringify(nested)}, again and again`, async () => {
+      const hostile = nested.repeat(200_000)
+      const answers = [
+        await request(harness.url).post('/v1/builds').set('content-type', 'application/yaml').send(hostile),
+        await request(harness.url).post('/v1/fleets').field('spec', hostile),
+      ]
+      for (const { body, status } of answers) {
+        assert.deepEqual([status, (body as Problem).type], [400, 'urn:edgesmith:problem:malformed-request'])
+      }
+      await assertUnharmed(harness)
+    })
+  }
+
   it('a form of ten thousand parts', async () => {
     const part = '--b\r\nContent-Disposition: form-data; name="cert"; filename="a.pem"\r\n\r\nx\r\n'
     const response = await request(harness.url)
