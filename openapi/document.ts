@@ -12,7 +12,7 @@ const environment = {
   OBJECT_STORE: 'directory',
   OBJECT_DIRECTORY: '.',
   SIGNING_KEYS: '-'.repeat(32),
-  SERVICE_TOKENS: '-',
+  SERVICE_TLS_DIRECTORY: '-',
 }
 
 /** But for their configuration, routes use their context when a request comes: nothing is opened here. */

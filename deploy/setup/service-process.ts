@@ -19,6 +19,8 @@ export type ServiceProcessOptions = {
 /** A service in a process of its own, which listens. Disposing asks it to stop and waits. */
 export type ServiceProcess = AsyncDisposable & {
   readonly url: string
+  /** Where other services reach it, where they do. */
+  readonly internalUrl: string | undefined
   readonly pid: number
   /** Rejects when the process ends by itself. */
   readonly lost: Promise<never>
@@ -40,12 +42,13 @@ const processSettings: Partial<Record<ServiceProcessOptions['service'], ProcessS
 const startDeadlineMs = 120_000
 const stopDeadlineMs = 60_000
 
-/** The address that the app which is waited for says, in its log, that it listens on. */
-function listeningAddress(log: string, awaited: string): string | undefined {
+/** The address that the app which is waited for says, in its log, that it listens on, for services or everybody. */
+function listeningAddress(log: string, awaited: string, forServices: boolean): string | undefined {
+  const sentence = forServices ? /^Listening for services on (\S+)$/ : /^Listening on (\S+)$/
   for (const line of log.split('\n').slice(0, -1)) {
     if (!line.startsWith('{')) continue
     const { name, msg } = JSON.parse(line) as { name?: string; msg?: string }
-    const address = name === awaited ? /^Listening on (\S+)$/.exec(msg ?? '')?.[1] : undefined
+    const address = name === awaited ? sentence.exec(msg ?? '')?.[1] : undefined
     if (address !== undefined) return address
   }
   return undefined
@@ -88,11 +91,13 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
     await ended
     clearTimeout(timer)
   }
-  const waitForAddress = async (): Promise<string> => {
+  const waitForAddresses = async (): Promise<Pick<ServiceProcess, 'url' | 'internalUrl'>> => {
     const deadline = performance.now() + startDeadlineMs
     while (performance.now() < deadline && !state.hasEnded) {
-      const address = listeningAddress(await readFile(logFile, 'utf8'), awaited)
-      if (address !== undefined) return address
+      const written = await readFile(logFile, 'utf8')
+      const url = listeningAddress(written, awaited, false)
+      // What is for services is listened on before.
+      if (url !== undefined) return { url, internalUrl: listeningAddress(written, awaited, true) }
       await delay(50)
     }
     if (state.hasEnded) return lost
@@ -101,7 +106,7 @@ export async function startServiceProcess(options: ServiceProcessOptions): Promi
     )
   }
   try {
-    return { url: await waitForAddress(), pid, lost, [Symbol.asyncDispose]: stop }
+    return { ...(await waitForAddresses()), pid, lost, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
     throw error

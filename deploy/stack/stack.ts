@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { certificateDirectory, makeServiceCertificates } from '@edgesmith/certificates/service-certificates'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { keptApiKey } from '@edgesmith/standalone-service/kept-api-key'
 import { keepProvenanceKey, keepSecretsKey } from '@edgesmith/standalone-service/kept-key'
@@ -30,6 +31,9 @@ export type RunningStack = AsyncDisposable & {
 /** In the environment of every process of a stack, with its directory as the value. */
 export const stackMark = 'EDGESMITH_STACK_DIRECTORY'
 
+/** How long the services' certificates hold, in milliseconds: a year. They are renewed at each start. */
+const certificateLifetimeMs = 365 * 24 * 60 * 60_000
+
 /** The name of a stack's worker: the start of all it makes in Docker. */
 export function stackWorkerId(directory: string): string {
   return `stack-${createHash('sha256').update(directory).digest('hex').slice(0, 8)}`
@@ -44,7 +48,6 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const secrets = await keptSecrets(join(directory, 'secrets.json'), [
     'signingKey',
-    'serviceToken',
     'minioAccessKey',
     'minioSecretKey',
   ])
@@ -63,14 +66,17 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
       secretKey: secrets.minioSecretKey,
     }),
   )
+  const certificates = join(directory, 'service-tls')
+  await makeServiceCertificates(certificates, { lifetimeMs: certificateLifetimeMs })
   const common = {
+    VALIDATION_INTERNAL_PORT: '0',
+    ARTIFACT_INTERNAL_PORT: '0',
     ...env,
     REDIS_URL: redis.url,
     OBJECT_STORE: 'minio',
     MINIO_ENDPOINT: minio.endpoint,
     MINIO_ACCESS_KEY: minio.accessKey,
     MINIO_SECRET_KEY: minio.secretKey,
-    SERVICE_TOKENS: secrets.serviceToken,
     SIGNING_KEYS: secrets.signingKey,
     PROVENANCE_KEYS: await keepProvenanceKey(directory),
     SECRETS_KEY_FILE: await keepSecretsKey(directory),
@@ -90,18 +96,21 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
     )
   // Each process has a mirror of its own, as on machines of their own.
   const artifact = await start('artifact', {
+    SERVICE_TLS_DIRECTORY: certificateDirectory(certificates, 'artifact'),
     ARTIFACT_CACHE_DIRECTORY: join(directory, 'artifact-cache'),
     ARTIFACT_CACHE_MIB: '8192',
     // The gateway, which tells whom it downloads for.
     TRUSTED_PROXIES: '127.0.0.1',
   })
   const validation = await start('validation', {
+    SERVICE_TLS_DIRECTORY: certificateDirectory(certificates, 'validation'),
     CANVOS_MIRROR_DIRECTORY: join(directory, 'validation-canvos.git'),
   })
   const builder = await start('builder', { CANVOS_MIRROR_DIRECTORY: join(directory, 'builder-canvos.git') })
   const gateway = await start('gateway', {
-    VALIDATION_URL: validation.url,
-    ARTIFACT_URL: artifact.url,
+    SERVICE_TLS_DIRECTORY: certificateDirectory(certificates, 'gateway'),
+    VALIDATION_URL: validation.internalUrl ?? '',
+    ARTIFACT_URL: artifact.internalUrl ?? '',
     // A key of the caller's own takes the place of the kept one.
     ...('BOOTSTRAP_API_KEY' in env ? {} : { BOOTSTRAP_API_KEY_FILE: apiKeyFile }),
   })

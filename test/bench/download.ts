@@ -20,7 +20,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { startMinio } from '../../deploy/minio/server.ts'
 import { ensureDebianPackages, neededBy } from '../../deploy/setup/debian-packages.ts'
 import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/service-process.ts'
-import { asGateway, serviceToken } from '../support/as-gateway.ts'
+import { fetch as asGateway } from '../support/as-gateway.ts'
+import { tlsDirectoryOf } from '../support/service-certificates.ts'
 import { ownProject, ownStore } from '../support/projects.ts'
 
 const execute = promisify(execFile)
@@ -129,11 +130,12 @@ function startService(minio: MinioSettings, directory: string): Promise<ServiceP
     logFile: join(directory, 'artifact.log'),
     env: {
       ARTIFACT_PORT: '0',
+      ARTIFACT_INTERNAL_PORT: '0',
       OBJECT_STORE: 'minio',
       MINIO_ENDPOINT: minio.endpoint,
       MINIO_ACCESS_KEY: minio.accessKey,
       MINIO_SECRET_KEY: minio.secretKey,
-      SERVICE_TOKENS: serviceToken,
+      SERVICE_TLS_DIRECTORY: tlsDirectoryOf('artifact'),
       SIGNING_KEYS: 'benchmark'.repeat(4),
       ARTIFACT_CACHE_DIRECTORY: join(directory, 'cache'),
     },
@@ -141,9 +143,9 @@ function startService(minio: MinioSettings, directory: string): Promise<ServiceP
 }
 
 async function signedUrl(service: ServiceProcess, { id }: Artifact): Promise<string> {
-  const response = await fetch(`${service.url}/v1/artifacts/${id}/download-url`, {
+  const response = await asGateway(`${service.internalUrl ?? ''}/v1/artifacts/${id}/download-url`, {
     method: 'POST',
-    headers: { ...asGateway, 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json' },
     body: '{}',
   })
   if (!response.ok) throw new Error(`The service answered ${response.status}: ${await response.text()}`)

@@ -5,10 +5,11 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
-import { Pool } from 'undici'
 import { startServiceProcess } from '../../deploy/setup/service-process.ts'
 import { repositoryDirectory } from '../../deploy/setup/paths.ts'
+import { agentTo } from '../support/as-gateway.ts'
 import { ownProject } from '../support/projects.ts'
+import { tlsDirectoryOf } from '../support/service-certificates.ts'
 
 const execute = promisify(execFile)
 const size = 40 * 1024
@@ -114,6 +115,8 @@ export async function run(): Promise<Record<string, number>> {
       env: {
         LOG_LEVEL: 'info',
         VALIDATION_PORT: '0',
+        VALIDATION_INTERNAL_PORT: '0',
+        SERVICE_TLS_DIRECTORY: tlsDirectoryOf('validation'),
         OBJECT_STORE: 'directory',
         OBJECT_DIRECTORY: objects,
         CANVOS_REPOSITORY: repository,
@@ -141,10 +144,11 @@ export async function run(): Promise<Record<string, number>> {
       },
     ],
   })
-  const pool = resources.adopt(new Pool(service.url, { connections: 4 }), (opened) => opened.close())
+  const agent = resources.adopt(agentTo('validation'), (opened) => opened.close())
   const ask = async () => {
     const startedAt = performance.now()
-    const response = await pool.request({
+    const response = await agent.request({
+      origin: service.internalUrl ?? '',
       method: 'POST',
       path: '/internal/validations',
       headers: { 'content-type': 'application/json' },

@@ -20,6 +20,7 @@ import { startServiceProcess, type ServiceProcess } from '../../deploy/setup/ser
 import { SteadyRedis } from '../../libs/builds/test/steady-redis.ts'
 import { serviceEnvironment } from '../e2e/environment.ts'
 import { ownProject, ownStore } from '../support/projects.ts'
+import { tlsDirectoryOf } from '../support/service-certificates.ts'
 import { sha256Of } from './client.ts'
 import { PrivateDocker } from './private-docker.ts'
 import { makeTarget, userDataReserve, type Target } from './target.ts'
@@ -94,7 +95,6 @@ export class Ground implements AsyncDisposable {
       MINIO_ENDPOINT: minio.endpoint,
       MINIO_ACCESS_KEY: minio.accessKey,
       MINIO_SECRET_KEY: minio.secretKey,
-      SERVICE_TOKENS: randomUUID(),
       SIGNING_KEYS: randomUUID() + randomUUID(),
       BUILDER_ID: workerId,
       BUILDER_CONCURRENCY: '2',
@@ -126,14 +126,16 @@ export class Ground implements AsyncDisposable {
 
   async start(service: Service): Promise<void> {
     const before = this.#services.get(service)
-    const portOf = before === undefined ? '0' : new URL(before.url).port
+    const portOf = (url: string | undefined) => (url === undefined ? '0' : new URL(url).port)
     const own: Record<string, string> = {
-      [`${service.toUpperCase()}_PORT`]: portOf,
+      [`${service.toUpperCase()}_PORT`]: portOf(before?.url),
+      [`${service.toUpperCase()}_INTERNAL_PORT`]: portOf(before?.internalUrl),
+      ...(service === 'builder' ? {} : { SERVICE_TLS_DIRECTORY: tlsDirectoryOf(service) }),
       CANVOS_MIRROR_DIRECTORY: join(this.directory, `${service}-canvos.git`),
       ...(service === 'gateway'
         ? {
-            VALIDATION_URL: this.#service('validation').url,
-            ARTIFACT_URL: this.#service('artifact').url,
+            VALIDATION_URL: this.#service('validation').internalUrl ?? '',
+            ARTIFACT_URL: this.#service('artifact').internalUrl ?? '',
           }
         : {}),
       // The builder's clock is what the file says.

@@ -1,4 +1,5 @@
 import supertest from 'supertest'
+import type { Dispatcher } from 'undici'
 
 /** The operator's key of the services that tests start: their `BOOTSTRAP_API_KEY`. */
 export const operatorKey = `esk_0123456789abcdef_${'0123456789abcdef'.repeat(4)}`
@@ -6,8 +7,14 @@ export const operatorKey = `esk_0123456789abcdef_${'0123456789abcdef'.repeat(4)}
 /** The header of the key. */
 export const asOperator = { authorization: `Bearer ${operatorKey}` }
 
-/** `fetch` with headers beside those given; a signed URL is its own credential, and gets none. */
-export function fetchWith(headers: Readonly<Record<string, string>>): typeof globalThis.fetch {
+/**
+ * `fetch` with headers beside those given, by connections of a dispatcher where one is named; a signed URL is its own
+ * credential, and gets no headers.
+ */
+export function fetchWith(
+  headers: Readonly<Record<string, string>>,
+  dispatcher?: Dispatcher,
+): typeof globalThis.fetch {
   return (input, init) => {
     const request = new Request(input, init)
     for (const [name, value] of Object.entries(
@@ -15,7 +22,7 @@ export function fetchWith(headers: Readonly<Record<string, string>>): typeof glo
     )) {
       if (!request.headers.has(name)) request.headers.set(name, value)
     }
-    return globalThis.fetch(request)
+    return globalThis.fetch(request, dispatcher === undefined ? {} : ({ dispatcher } as object))
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type Docker from 'dockerode'
 import { putEntries } from './archive.ts'
-import { CertificateAuthority, type KeyPair } from './certificates.ts'
+import { CertificateAuthority, type KeyPair } from '@edgesmith/certificates/authority'
 import {
   cacheDirectory,
   daemonContainer,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Principal, Scope } from '@edgesmith/contract/access'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
@@ -11,7 +12,7 @@ import type { App } from './app.ts'
 export type RouteScope = Scope | 'any' | 'public'
 
 /** Tells who makes a request. @throws ProblemError `unauthorized`, `forbidden`, `project-not-found` */
-export type Authenticate = (headers: IncomingHttpHeaders) => Promise<Principal> | Principal
+export type Authenticate = (headers: IncomingHttpHeaders, socket: Socket) => Promise<Principal> | Principal
 
 /**
  * Lets a request in, or not, once it is known who makes it, or that its credentials are refused: `knownPrincipal`
@@ -64,7 +65,7 @@ export function guardRoutes(app: App, authenticate: Authenticate, admit?: Admit)
       return
     }
     try {
-      request[principalOf] = await authenticate(request.headers)
+      request[principalOf] = await authenticate(request.headers, request.socket)
     } finally {
       await admit?.(request, reply)
     }

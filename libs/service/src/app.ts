@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type RawServerDefault } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  type RawServerDefault,
+} from 'fastify'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
@@ -7,6 +12,7 @@ import { closeAnsweredConnections, cutIdleConnections } from './idle-connections
 import { answerClientError, handleProblems } from './problem-handler.ts'
 import { RequestLog } from './request-log.ts'
 import { compileValidator } from './request-validation.ts'
+import { createServiceServer, type ServiceTls } from './service-server.ts'
 
 /** A Fastify app whose routes take their types from TypeBox schemas. */
 export type App = FastifyInstance<
@@ -30,6 +36,8 @@ export type AppOptions = {
   readonly idleTimeoutMs?: number
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks and names that `proxy-addr` knows. */
   readonly trustedProxies?: readonly string[]
+  /** For an app that other services call: who may, and by which certificate they know this one. */
+  readonly services?: ServiceTls
 }
 
 const Health = Type.Object({ status: Type.Literal('ok') })
@@ -48,6 +56,7 @@ export function createApp({
   bodyLimit = 1024 * 1024,
   idleTimeoutMs = 120_000,
   trustedProxies = [],
+  services,
 }: AppOptions): App {
   const app = Fastify({
     loggerInstance: logger,
@@ -61,6 +70,7 @@ export function createApp({
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: 256 },
     clientErrorHandler: answerClientError,
+    ...(services === undefined ? {} : listensForServices(services, logger)),
   }).withTypeProvider<TypeBoxTypeProvider>()
   cutIdleConnections(app.server, idleTimeoutMs)
   app.addHook('preClose', (done) => {
@@ -94,4 +104,21 @@ export function createApp({
     },
   )
   return app
+}
+
+/** What makes Fastify listen for services; `https` is how it tells its address. */
+function listensForServices(
+  services: ServiceTls,
+  logger: FastifyBaseLogger,
+): Pick<FastifyServerOptions, 'serverFactory'> & { https: object } {
+  return {
+    https: {},
+    serverFactory: (handler, options) => {
+      const server = createServiceServer(handler, services, logger)
+      const { keepAliveTimeout, requestTimeout, connectionTimeout } = options as FastifyServerOptions
+      server.keepAliveTimeout = keepAliveTimeout ?? server.keepAliveTimeout
+      server.requestTimeout = requestTimeout ?? server.requestTimeout
+      return server.setTimeout(connectionTimeout)
+    },
+  }
 }

@@ -1,5 +1,5 @@
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
-import { choice, integer, list, optional, text, url, type Environment } from './environment.ts'
+import { choice, integer, optional, text, url, type Environment } from './environment.ts'
 
 /** Variables that several services read under the same names. */
 export const loggingVariables = {
@@ -61,28 +61,30 @@ export const canvosVariables = {
   }),
 }
 
-/** Who may call the services behind the gateway. */
-export const serviceTokenVariables = {
-  SERVICE_TOKENS: list({
-    default: [],
-    secret: true,
+/** Who is listened for at the address that other services call. */
+export const forGateway = ' for the gateway, by mutual TLS'
+
+/** By what the services that call each other know each other. */
+export const serviceTlsVariables = {
+  SERVICE_TLS_DIRECTORY: text({
     description:
-      'Bearer tokens between the services, newest first; required unless the service listens on loopback only.',
+      "Directory of `ca.pem`, `cert.pem` and `key.pem`, the service's own, by which the services know each other: `docs/service-tls.md`. Read again as the files change.",
   }),
 }
 
-/** The address a service listens on, under a prefix of its own. */
+/** The address a service listens on, under a prefix of its own; `whom` it is for, where that is not everybody. */
 export function listenVariables<const Prefix extends string>(
   prefix: Prefix,
   port: number,
+  whom = '',
 ): Record<`${Prefix}_HOST`, ReturnType<typeof text>> & Record<`${Prefix}_PORT`, ReturnType<typeof integer>> {
   return {
-    [`${prefix}_HOST`]: text({ default: '127.0.0.1', description: 'Address to listen on.' }),
+    [`${prefix}_HOST`]: text({ default: '127.0.0.1', description: `Address to listen on${whom}.` }),
     [`${prefix}_PORT`]: integer({
       default: port,
       minimum: 0,
       maximum: 65_535,
-      description: 'Port to listen on; 0 takes a free one.',
+      description: `Port to listen on${whom}; 0 takes a free one.`,
     }),
   } as Record<`${Prefix}_HOST`, ReturnType<typeof text>> &
     Record<`${Prefix}_PORT`, ReturnType<typeof integer>>

@@ -8,6 +8,9 @@ import { ConfigurationError } from './environment.ts'
 /** A service that runs until it is disposed of. */
 export type RunningService = AsyncDisposable & { readonly url: string }
 
+/** A service that others call, at an address that they alone reach. */
+export type CalledService = RunningService & { readonly internalUrl: string }
+
 /**
  * Makes the logger of a service: JSON lines on standard output. Whatever wrote it into a line, nothing that looks
  * like a credential is left of it, and no secret that `redactors` know at that moment.
@@ -34,9 +37,21 @@ function describeRequest({ method, url, ip }: FastifyRequest): Record<string, st
   return { method, url, remoteAddress: ip }
 }
 
+/** Where an app listens. */
+export type Address = { readonly host: string; readonly port: number }
+
 /** Listens on an address; answers the URL under which the app is reached. */
-export async function listen(app: App, { host, port }: { host: string; port: number }): Promise<string> {
+export async function listen(app: App, { host, port }: Address): Promise<string> {
   return await app.listen({ host, port, listenTextResolver: (address) => `Listening on ${address}` })
+}
+
+/** Listens for other services; answers the URL under which they reach the app. */
+export async function listenForServices(app: App, { host, port }: Address): Promise<string> {
+  return await app.listen({
+    host,
+    port,
+    listenTextResolver: (address) => `Listening for services on ${address}`,
+  })
 }
 
 /**

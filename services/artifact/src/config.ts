@@ -1,9 +1,11 @@
+import type { Address } from '@edgesmith/service/lifecycle'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
+  forGateway,
   listenVariables,
   loggingVariables,
   objectStoreVariables,
-  serviceTokenVariables,
+  serviceTlsVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
@@ -23,7 +25,8 @@ import { trustedProxyFaults } from '@edgesmith/service/listen-policy'
 export const artifactVariables = {
   ...loggingVariables,
   ...listenVariables('ARTIFACT', 8083),
-  ...serviceTokenVariables,
+  ...listenVariables('ARTIFACT_INTERNAL', 8093, forGateway),
+  ...serviceTlsVariables,
   ...objectStoreVariables,
   ARTIFACT_PUBLIC_URL: optional(
     url(['http', 'https'], {
@@ -91,8 +94,9 @@ export type ArtifactConfig = {
   readonly logLevel: string
   readonly host: string
   readonly port: number
-  /** Those of the gateway, which alone may say who makes a request. */
-  readonly serviceTokens: readonly string[]
+  /** Where the gateway reaches it, which alone may say who makes a request; the other address is for signed URLs. */
+  readonly internal: Address
+  readonly serviceTlsDirectory: string
   readonly objectStore: ObjectStoreConfig
   readonly publicUrl: string | undefined
   readonly trustedProxies: readonly string[]
@@ -115,8 +119,6 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<ty
 /** The artifact service's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof artifactVariables>): ArtifactConfig {
   const faults = [...env.faults]
-  if (env.SERVICE_TOKENS.length === 0)
-    faults.push('SERVICE_TOKENS is required; make a token with `openssl rand -hex 32`')
   const objectStore = toObjectStoreConfig(env, faults)
   if (env.SIGNING_KEYS.length === 0)
     faults.push('SIGNING_KEYS is required; make a key with `openssl rand -hex 32`')
@@ -134,7 +136,8 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     logLevel: env.LOG_LEVEL,
     host: env.ARTIFACT_HOST,
     port: env.ARTIFACT_PORT,
-    serviceTokens: env.SERVICE_TOKENS,
+    internal: { host: env.ARTIFACT_INTERNAL_HOST, port: env.ARTIFACT_INTERNAL_PORT },
+    serviceTlsDirectory: env.SERVICE_TLS_DIRECTORY,
     objectStore,
     publicUrl: env.ARTIFACT_PUBLIC_URL,
     trustedProxies: env.TRUSTED_PROXIES,

@@ -1,10 +1,12 @@
+import type { App } from '@edgesmith/service/app'
 import { openStore } from '@edgesmith/store/open-store'
-import { listen, type RunningService, createLogger } from '@edgesmith/service/lifecycle'
+import { createLogger, listen, listenForServices, type CalledService } from '@edgesmith/service/lifecycle'
+import { ServiceCertificate } from '@edgesmith/service/service-certificate'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { ProjectStores } from '@edgesmith/store/project-stores'
 import { KeptRanges } from '@edgesmith/store/kept-ranges'
 import { RangeCache } from '@edgesmith/store/range-cache'
-import { createArtifactApp } from './app.ts'
+import { createArtifactApp, createDownloadApp } from './app.ts'
 import type { ArtifactConfig } from './config.ts'
 import { openSigner } from './provenance-signer.ts'
 
@@ -15,10 +17,14 @@ const maximumDirectories = 128
 export async function startArtifact(
   config: ArtifactConfig,
   overrides: { store?: ObjectStore } = {},
-): Promise<RunningService> {
+): Promise<CalledService> {
+  await using resources = new AsyncDisposableStack()
+  const logger = createLogger('artifact', config.logLevel)
+  const certificate = resources.use(
+    await ServiceCertificate.open({ directory: config.serviceTlsDirectory, service: 'artifact', logger }),
+  )
   const signer = config.provenance === undefined ? undefined : await openSigner(config.provenance)
   const store = overrides.store ?? (await openStore(config.objectStore))
-  const logger = createLogger('artifact', config.logLevel)
   const source =
     config.cache === undefined
       ? store
@@ -30,10 +36,16 @@ export async function startArtifact(
         })
   const images = new KeptRanges(source, { maximum: maximumDirectories })
   let ownUrl = ''
-  const app = await createArtifactApp(
-    { config, stores: new ProjectStores(store), images, signer, publicUrl: () => config.publicUrl ?? ownUrl },
-    logger,
+  const publicUrl = () => config.publicUrl ?? ownUrl
+  const context = { config, stores: new ProjectStores(store), images, signer, publicUrl }
+  const close = (app: App) => app.close()
+  const downloads = resources.adopt(createDownloadApp(context, logger), close)
+  const app = resources.adopt(
+    await createArtifactApp(context, logger, { certificate, callers: ['gateway'] }),
+    close,
   )
-  ownUrl = await listen(app, config)
-  return { url: ownUrl, [Symbol.asyncDispose]: () => app.close() }
+  const internalUrl = await listenForServices(app, config.internal)
+  ownUrl = await listen(downloads, config)
+  const opened = resources.move()
+  return { url: ownUrl, internalUrl, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }

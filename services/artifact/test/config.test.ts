@@ -7,7 +7,7 @@ const environment = {
   OBJECT_STORE: 'directory',
   OBJECT_DIRECTORY: '.',
   SIGNING_KEYS: 'k'.repeat(32),
-  SERVICE_TOKENS: 'between-services',
+  SERVICE_TLS_DIRECTORY: '.',
 }
 
 describe('the configuration of the artifact service', () => {

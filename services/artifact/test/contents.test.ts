@@ -6,18 +6,19 @@ import { after, before, describe, it } from 'node:test'
 import { dataKey, recordChecksum } from '@edgesmith/artifacts/artifacts'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { ImageContents } from '@edgesmith/contract/verification'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
-import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage } from './images.ts'
 
 describe('GET /v1/artifacts/{id}/contents', () => {
   let directory: string
   let store: ObjectStore
-  let service: RunningService
+  let service: CalledService
   let made: Awaited<ReturnType<typeof makeImages>>
 
   before(async () => {
@@ -30,7 +31,8 @@ describe('GET /v1/artifacts/{id}/contents', () => {
         logLevel: 'silent',
         host: '127.0.0.1',
         port: 0,
-        serviceTokens: [serviceToken],
+        internal: { host: '127.0.0.1', port: 0 },
+        serviceTlsDirectory: tlsDirectoryOf('artifact'),
         publicUrl: undefined,
         trustedProxies: [],
         signingKeys: ['k'.repeat(32)],
@@ -44,7 +46,7 @@ describe('GET /v1/artifacts/{id}/contents', () => {
     await rm(directory, { recursive: true })
   })
 
-  const get = (id: string, query = '') => fetch(`${service.url}/v1/artifacts/${id}/contents${query}`)
+  const get = (id: string, query = '') => fetch(`${service.internalUrl}/v1/artifacts/${id}/contents${query}`)
   const list = async (id: string, query = '') => {
     const response = await get(id, query)
     assert.equal(response.status, 200)
@@ -98,8 +100,11 @@ describe('GET /v1/artifacts/{id}/contents', () => {
     await assertProblem(buildId, 404, 'artifact-not-found')
   })
 
-  it('asks for the token', async () => {
+  it('is for those alone for whom the gateway asks', async () => {
     const { id } = await storeImage(store, made.images.oldLayout)
-    assert.equal((await globalThis.fetch(`${service.url}/v1/artifacts/${id}/contents`)).status, 401)
+    const path = `/v1/artifacts/${id}/contents`
+    assert.equal((await globalThis.fetch(`${service.url}${path}`)).status, 404)
+    const headers = { 'edgesmith-principal': '' }
+    assert.equal((await fetch(`${service.internalUrl}${path}`, { headers })).status, 401)
   })
 })

@@ -10,14 +10,15 @@ import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { VerificationReport } from '@edgesmith/contract/verification'
 import { objectManifest } from '@edgesmith/manifest/manifest'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore, type ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { projectPrefix } from '@edgesmith/store/project-stores'
 import { v7 as uuidv7 } from 'uuid'
 import { startMinio } from '../../../deploy/minio/server.ts'
-import { asGateway, fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { asGateway, fetch } from '../../../test/support/as-gateway.ts'
 import { ownProject, ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId } from './images.ts'
 
@@ -62,7 +63,7 @@ for (const [kind, openGround] of Object.entries(grounds)) {
   describe(`Artifacts whose stored bytes are damaged (${kind})`, { timeout: 120_000 }, () => {
     const resources = new AsyncDisposableStack()
     let store: ObjectStore
-    let service: RunningService
+    let service: CalledService
     let artifact: Artifact
     let url: string
     const id = uuidv7()
@@ -88,7 +89,8 @@ for (const [kind, openGround] of Object.entries(grounds)) {
             logLevel: 'silent',
             host: '127.0.0.1',
             port: 0,
-            serviceTokens: [serviceToken],
+            internal: { host: '127.0.0.1', port: 0 },
+            serviceTlsDirectory: tlsDirectoryOf('artifact'),
             publicUrl: undefined,
             trustedProxies: [],
             signingKeys: ['k'.repeat(32)],
@@ -97,7 +99,7 @@ for (const [kind, openGround] of Object.entries(grounds)) {
           { store: whole },
         ),
       )
-      const signed = await fetch(`${service.url}/v1/artifacts/${artifact.id}/download-url`, {
+      const signed = await fetch(`${service.internalUrl}/v1/artifacts/${artifact.id}/download-url`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...asGateway },
         body: JSON.stringify({ ttlSeconds: 600 }),
@@ -142,7 +144,9 @@ for (const [kind, openGround] of Object.entries(grounds)) {
         ...{ createdAt: new Date().toISOString(), images: [], proof: [], unproved: [] },
       })
       assert.equal((await findBase(store, layersKey))?.id, id)
-      const answer = await fetch(`${service.url}/v1/artifacts/${artifact.id}/verify`, { method: 'POST' })
+      const answer = await fetch(`${service.internalUrl}/v1/artifacts/${artifact.id}/verify`, {
+        method: 'POST',
+      })
       assert.equal(answer.status, 200)
       const { ok, checks } = (await answer.json()) as VerificationReport
       assert.equal(ok, false)

@@ -8,11 +8,11 @@ import { after, before, describe, it } from 'node:test'
 import { publishArtifact } from '@edgesmith/artifacts/artifacts'
 import type { Artifact, DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
-import request from 'supertest'
-import { asGateway, fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 
 const bytes = randomBytes(300_000)
@@ -20,7 +20,7 @@ const sha256 = createHash('sha256').update(bytes).digest()
 const buildId = '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'
 
 describe('artifacts and their signed URLs', () => {
-  let service: RunningService
+  let service: CalledService
   let artifact: Artifact
   let other: Artifact
   let directory: string
@@ -28,7 +28,8 @@ describe('artifacts and their signed URLs', () => {
     logLevel: 'silent',
     host: '127.0.0.1',
     port: 0,
-    serviceTokens: [serviceToken],
+    internal: { host: '127.0.0.1', port: 0 },
+    serviceTlsDirectory: tlsDirectoryOf('artifact'),
     publicUrl: undefined,
     trustedProxies: [],
     signingKeys: ['new'.repeat(16), 'old'.repeat(16)],
@@ -50,22 +51,26 @@ describe('artifacts and their signed URLs', () => {
     await rm(directory, { recursive: true })
   })
 
+  function askForUrl(id: string, body: object): Promise<Response> {
+    return fetch(`${service.internalUrl}/v1/artifacts/${id}/download-url`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+  }
+
   async function signed(ttlSeconds = 60): Promise<URL> {
-    const response = await request
-      .agent(service.url)
-      .set(asGateway)
-      .post(`/v1/artifacts/${artifact.id}/download-url`)
-      .send({ ttlSeconds })
-    assert.equal(response.status, 201, response.text)
-    const { url, expiresAt } = response.body as DownloadUrl
+    const response = await askForUrl(artifact.id, { ttlSeconds })
+    assert.equal(response.status, 201)
+    const { url, expiresAt } = (await response.json()) as DownloadUrl
     const seconds = (Date.parse(expiresAt) - Date.now()) / 1000
     assert.ok(seconds > ttlSeconds - 5 && seconds <= ttlSeconds, expiresAt)
     return new URL(url)
   }
 
   it('tells about an artifact', async () => {
-    const response = await request.agent(service.url).set(asGateway).get(`/v1/artifacts/${artifact.id}`)
-    assert.deepEqual(response.body, artifact)
+    const response = await fetch(`${service.internalUrl}/v1/artifacts/${artifact.id}`)
+    assert.deepEqual(await response.json(), artifact)
     assert.equal(artifact.sha256, sha256.toString('hex'))
   })
 
@@ -182,14 +187,8 @@ describe('artifacts and their signed URLs', () => {
   })
 
   it('refuses bad requests for a URL', async () => {
-    const api = request.agent(service.url).set(asGateway)
-    const path = `/v1/artifacts/${artifact.id}/download-url`
-    assert.equal((await api.post(path).send({ ttlSeconds: 0 })).status, 422)
-    assert.equal((await api.post(path).send({ ttlSeconds: 604_801 })).status, 422)
-    assert.equal((await api.post(path).send({ ttlSeconds: 60, ttl: 1 })).status, 422)
-    assert.equal(
-      (await api.post(`/v1/artifacts/${buildId}/download-url`).send({ ttlSeconds: 60 })).status,
-      404,
-    )
+    for (const body of [{ ttlSeconds: 0 }, { ttlSeconds: 604_801 }, { ttlSeconds: 60, ttl: 1 }])
+      assert.equal((await askForUrl(artifact.id, body)).status, 422)
+    assert.equal((await askForUrl(buildId, { ttlSeconds: 60 })).status, 404)
   })
 })

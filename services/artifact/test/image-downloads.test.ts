@@ -12,13 +12,14 @@ import { checksumLine, recordChecksum, recordImage, recordKey } from '@edgesmith
 import type { Artifact, DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
 import { objectManifest, patchManifest } from '@edgesmith/manifest/manifest'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { projectPrefix } from '@edgesmith/store/project-stores'
 import { openStore, type ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { startMinio } from '../../../deploy/minio/server.ts'
-import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownProject, ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import type { ArtifactConfig } from '../src/config.ts'
 import { startArtifact } from '../src/service.ts'
 
@@ -97,7 +98,7 @@ function testDownloads(
     let opened: AsyncDisposable & { objectStore: ObjectStoreConfig }
     let whole: ObjectStore
     let store: ObjectStore
-    let service: RunningService
+    let service: CalledService
     let directory: string
     let variant: { artifact: Artifact; bytes: Buffer }
     let variantUrl: URL
@@ -115,7 +116,8 @@ function testDownloads(
         logLevel: 'silent',
         host: '127.0.0.1',
         port: 0,
-        serviceTokens: [serviceToken],
+        internal: { host: '127.0.0.1', port: 0 },
+        serviceTlsDirectory: tlsDirectoryOf('artifact'),
         publicUrl: undefined,
         trustedProxies: [],
         signingKeys: ['new'.repeat(16)],
@@ -153,7 +155,7 @@ function testDownloads(
       return { artifact: await recordImage(store, { buildId, name: 'site.iso', manifest }), bytes }
     }
 
-    async function signed({ id }: Artifact, at = service.url, body: object = {}): Promise<URL> {
+    async function signed({ id }: Artifact, at = service.internalUrl, body: object = {}): Promise<URL> {
       const response = await fetch(`${at}/v1/artifacts/${id}/download-url`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -345,7 +347,7 @@ function testDownloads(
         assert.equal(answer.headers.get('etag'), `"${artifact.etag}"`)
         return answer.headers.get('repr-digest')
       }
-      const get = async () => (await fetch(`${service.url}/v1/artifacts/${artifact.id}`)).json()
+      const get = async () => (await fetch(`${service.internalUrl}/v1/artifacts/${artifact.id}`)).json()
       assert.equal(await reprDigest(), null)
       assert.equal(await reprDigest({ 'want-repr-digest': 'sha-512=10, sha-256=0' }), null)
       assert.deepEqual(await get(), artifact)
@@ -364,7 +366,8 @@ function testDownloads(
       const head = await fetch(url, { method: 'HEAD' })
       assert.equal(head.headers.get('content-length'), String(line.length))
       assert.equal(
-        ((await (await fetch(`${service.url}/v1/artifacts/${artifact.id}`)).json()) as Artifact).sha256,
+        ((await (await fetch(`${service.internalUrl}/v1/artifacts/${artifact.id}`)).json()) as Artifact)
+          .sha256,
         undefined,
       )
       const state = { isDone: false }
@@ -375,10 +378,10 @@ function testDownloads(
       const answer = await asked
       assert.equal(answer.bytes.toString(), line)
       assert.equal((await download(url, { range: 'bytes=64-65' })).bytes.toString(), '  ')
-      const route = await fetch(`${service.url}/v1/artifacts/${artifact.id}/checksum`)
+      const route = await fetch(`${service.internalUrl}/v1/artifacts/${artifact.id}/checksum`)
       assert.equal(route.headers.get('content-type'), 'text/plain; charset=utf-8')
       assert.equal(await route.text(), line)
-      assert.equal((await fetch(`${service.url}/v1/artifacts/${buildId}/checksum`)).status, 404)
+      assert.equal((await fetch(`${service.internalUrl}/v1/artifacts/${buildId}/checksum`)).status, 404)
     })
 
     it('holds a lease from before it reads the record of an image until it has answered', async () => {
@@ -402,10 +405,10 @@ function testDownloads(
         download: async () => {
           assert.ok((await download(url)).bytes.equals(bytes))
         },
-        verify: () => fetch(`${watching.url}/v1/artifacts/${artifact.id}/verify`, { method: 'POST' }),
-        contents: () => fetch(`${watching.url}/v1/artifacts/${artifact.id}/contents`),
+        verify: () => fetch(`${watching.internalUrl}/v1/artifacts/${artifact.id}/verify`, { method: 'POST' }),
+        contents: () => fetch(`${watching.internalUrl}/v1/artifacts/${artifact.id}/contents`),
         materialize: () =>
-          fetch(`${watching.url}/v1/artifacts/${artifact.id}/materialize`, { method: 'POST' }),
+          fetch(`${watching.internalUrl}/v1/artifacts/${artifact.id}/materialize`, { method: 'POST' }),
       }
       for (const [name, step] of Object.entries(steps)) {
         leasesAtRead.length = 0
@@ -420,7 +423,7 @@ function testDownloads(
     it('makes one object of an image', async () => {
       const { artifact, bytes } = await makeVariant(randomBytes(1002))
       const materialize = async (id: string) =>
-        fetch(`${service.url}/v1/artifacts/${id}/materialize`, { method: 'POST' })
+        fetch(`${service.internalUrl}/v1/artifacts/${id}/materialize`, { method: 'POST' })
       for (let turn = 0; turn < 2; turn += 1) {
         const answer = await materialize(artifact.id)
         assert.equal(answer.status, 200)
@@ -472,7 +475,7 @@ function testDownloads(
       })
       for (let start = 0; start < 2; start += 1) {
         await using caching = await startArtifact({ ...config, cache }, { store: remembering })
-        const url = await signed(variant.artifact, caching.url)
+        const url = await signed(variant.artifact, caching.internalUrl)
         for (const { bytes } of await Promise.all([download(url), download(url), download(url)])) {
           assert.ok(bytes.equals(variant.bytes))
         }
@@ -484,7 +487,7 @@ function testDownloads(
         { ...config, cache: { ...cache, maximumBytes: 20 * MiB } },
         { store: remembering },
       )
-      const answer = await download(await signed(variant.artifact, small.url))
+      const answer = await download(await signed(variant.artifact, small.internalUrl))
       assert.ok(answer.bytes.equals(variant.bytes))
       // Room is made once a block is kept, which may be after its bytes were sent.
       let kept = Infinity

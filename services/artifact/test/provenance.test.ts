@@ -18,12 +18,13 @@ import { objectManifest } from '@edgesmith/manifest/manifest'
 import { parseKey } from '@edgesmith/provenance/keys'
 import { verifyProvenance } from '@edgesmith/provenance/verify'
 import { ConfigurationError } from '@edgesmith/service/environment'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { v7 as uuidv7 } from 'uuid'
-import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownProject, ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 
 const execute = promisify(execFile)
@@ -51,7 +52,7 @@ describe('Provenance of an artifact', () => {
   let directory: string
   let whole: ObjectStore
   let store: ObjectStore
-  let service: RunningService
+  let service: CalledService
   const keyFiles: string[] = []
   const build = newBuild()
   let iso: Artifact
@@ -74,10 +75,12 @@ describe('Provenance of an artifact', () => {
     await rm(directory, { recursive: true })
   })
 
-  function start(files: readonly string[]): Promise<RunningService> {
+  function start(files: readonly string[]): Promise<CalledService> {
     return startArtifact(
       {
-        ...{ logLevel: 'silent', host: '127.0.0.1', port: 0, serviceTokens: [serviceToken] },
+        ...{ logLevel: 'silent', host: '127.0.0.1', port: 0 },
+        internal: { host: '127.0.0.1', port: 0 },
+        serviceTlsDirectory: tlsDirectoryOf('artifact'),
         ...{ publicUrl: undefined, trustedProxies: [], signingKeys: ['k'.repeat(32)] },
         objectStore: { kind: 'directory', directory: '' },
         provenance: files.length === 0 ? undefined : { keyFiles: files, builderId: 'urn:edgesmith:builder' },
@@ -94,15 +97,15 @@ describe('Provenance of an artifact', () => {
     return recordImage(store, fleetId === undefined ? image : { ...image, fleetId })
   }
 
-  const ask = (id: string, { url } = service) => fetch(`${url}/v1/artifacts/${id}/provenance`)
+  const ask = (id: string, { internalUrl } = service) => fetch(`${internalUrl}/v1/artifacts/${id}/provenance`)
   async function provenanceOf(id: string, from = service): Promise<string> {
     const response = await ask(id, from)
     assert.equal(response.status, 200, await response.clone().text())
     assert.match(response.headers.get('content-type') ?? '', /^application\/vnd\.in-toto\+json\b/)
     return response.text()
   }
-  async function keysOf({ url } = service): Promise<ProvenanceKey[]> {
-    const response = await fetch(`${url}/v1/provenance-keys`)
+  async function keysOf({ internalUrl } = service): Promise<ProvenanceKey[]> {
+    const response = await fetch(`${internalUrl}/v1/provenance-keys`)
     return ((await response.json()) as { items: ProvenanceKey[] }).items
   }
 

@@ -11,14 +11,15 @@ import type { Artifact } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { Sbom } from '@edgesmith/contract/sbom'
 import { objectManifest } from '@edgesmith/manifest/manifest'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Readable } from 'node:stream'
 import { v7 as uuidv7 } from 'uuid'
-import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownStore } from '../../../test/support/projects.ts'
 import { fromSetUp } from '../../../test/support/environment.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, storeImage } from './images.ts'
 
@@ -34,7 +35,7 @@ describe("The SBOM of an image's root file system", () => {
   let directory: string
   let whole: ObjectStore
   let store: ObjectStore
-  let service: RunningService
+  let service: CalledService
   let iso: Artifact
   let squashfs: Buffer
 
@@ -59,10 +60,12 @@ describe("The SBOM of an image's root file system", () => {
     await rm(directory, { recursive: true })
   })
 
-  function start(sbomTool: string): Promise<RunningService> {
+  function start(sbomTool: string): Promise<CalledService> {
     return startArtifact(
       {
-        ...{ logLevel: 'silent', host: '127.0.0.1', port: 0, serviceTokens: [serviceToken] },
+        ...{ logLevel: 'silent', host: '127.0.0.1', port: 0 },
+        internal: { host: '127.0.0.1', port: 0 },
+        serviceTlsDirectory: tlsDirectoryOf('artifact'),
         ...{ publicUrl: undefined, trustedProxies: [], signingKeys: ['k'.repeat(32)] },
         objectStore: { kind: 'directory', directory: '' },
         sbomTool,
@@ -87,7 +90,7 @@ describe("The SBOM of an image's root file system", () => {
     return readFile(join(own, 'image.iso'))
   }
 
-  const ask = (id: string, { url } = service) => fetch(`${url}/v1/artifacts/${id}/sbom`)
+  const ask = (id: string, { internalUrl } = service) => fetch(`${internalUrl}/v1/artifacts/${id}/sbom`)
   async function problemOf(response: Response): Promise<string> {
     assert.equal(response.headers.get('content-type')?.split(';')[0], 'application/problem+json')
     const { type, detail = '' } = (await response.json()) as Problem

@@ -5,10 +5,11 @@ import { after, before, describe, it } from 'node:test'
 import { publishArtifact } from '@edgesmith/artifacts/artifacts'
 import type { Artifact, DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import { openStores, type OpenStores } from '../../../libs/artifacts/test/stores.ts'
-import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 
 const bytes = randomBytes(300_000)
@@ -17,7 +18,8 @@ const config = {
   logLevel: 'silent',
   host: '127.0.0.1',
   port: 0,
-  serviceTokens: [serviceToken],
+  internal: { host: '127.0.0.1', port: 0 },
+  serviceTlsDirectory: tlsDirectoryOf('artifact'),
   publicUrl: undefined,
   trustedProxies: ['127.0.0.1'],
   signingKeys: ['new'.repeat(16), 'old'.repeat(16)],
@@ -28,7 +30,7 @@ for (const [name, open] of Object.entries(openStores)) {
   describe(`signed URLs, ${name}`, () => {
     let opened: OpenStores
     /** Two processes behind one name. */
-    let services: [RunningService, RunningService]
+    let services: [CalledService, CalledService]
     let artifact: Artifact
     let other: Artifact
 
@@ -51,7 +53,7 @@ for (const [name, open] of Object.entries(openStores)) {
     })
 
     async function post(body: object): Promise<Response> {
-      return await fetch(`${services[0].url}/v1/artifacts/${artifact.id}/download-url`, {
+      return await fetch(`${services[0].internalUrl}/v1/artifacts/${artifact.id}/download-url`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
@@ -65,7 +67,7 @@ for (const [name, open] of Object.entries(openStores)) {
     }
 
     function revoke({ id }: DownloadUrl, of = artifact.id): Promise<Response> {
-      return fetch(`${services[0].url}/v1/artifacts/${of}/download-urls/${id}`, { method: 'DELETE' })
+      return fetch(`${services[0].internalUrl}/v1/artifacts/${of}/download-urls/${id}`, { method: 'DELETE' })
     }
 
     /** The whole answer has to be the problem, with nothing of the file in body or headers. */
@@ -180,7 +182,7 @@ for (const [name, open] of Object.entries(openStores)) {
       const store = ownStore(opened.stores[0])
       const grants = () => Array.fromAsync(store.list('grants/'), ({ key }) => key)
       const before = await grants()
-      const response = await fetch(`${services[0].url}/v1/artifacts/${buildId}/download-url`, {
+      const response = await fetch(`${services[0].internalUrl}/v1/artifacts/${buildId}/download-url`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: '{}',

@@ -15,13 +15,14 @@ import { walkTree, type TreeEntry } from '@edgesmith/iso/tree'
 import { readVolumeSets, volumesOf } from '@edgesmith/iso/volume-sets'
 import { readVolumes } from '@edgesmith/iso/volume'
 import { objectManifest, patchManifest } from '@edgesmith/manifest/manifest'
-import type { RunningService } from '@edgesmith/service/lifecycle'
+import type { CalledService } from '@edgesmith/service/lifecycle'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { writeJson } from '@edgesmith/store/json-object'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { bufferReader } from '../../../test/support/buffer-reader.ts'
-import { fetch, serviceToken } from '../../../test/support/as-gateway.ts'
+import { fetch } from '../../../test/support/as-gateway.ts'
 import { ownProject, ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startArtifact } from '../src/service.ts'
 import { buildId, makeImages, sha256Of, storeImage, userData, userDataPath } from './images.ts'
 
@@ -57,7 +58,7 @@ function flip(image: Buffer, offset: number, mask = 1): Buffer {
 describe('POST /v1/artifacts/{id}/verify', () => {
   let directory: string
   let store: ObjectStore
-  let service: RunningService
+  let service: CalledService
   let made: Awaited<ReturnType<typeof makeImages>>
 
   before(async () => {
@@ -70,7 +71,8 @@ describe('POST /v1/artifacts/{id}/verify', () => {
         logLevel: 'silent',
         host: '127.0.0.1',
         port: 0,
-        serviceTokens: [serviceToken],
+        internal: { host: '127.0.0.1', port: 0 },
+        serviceTlsDirectory: tlsDirectoryOf('artifact'),
         publicUrl: undefined,
         trustedProxies: [],
         signingKeys: ['k'.repeat(32)],
@@ -84,7 +86,7 @@ describe('POST /v1/artifacts/{id}/verify', () => {
     await rm(directory, { recursive: true })
   })
 
-  const post = (id: string) => fetch(`${service.url}/v1/artifacts/${id}/verify`, { method: 'POST' })
+  const post = (id: string) => fetch(`${service.internalUrl}/v1/artifacts/${id}/verify`, { method: 'POST' })
   async function verify(id: string): Promise<VerificationReport> {
     const response = await post(id)
     assert.equal(response.status, 200)

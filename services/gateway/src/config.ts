@@ -7,7 +7,7 @@ import {
   loggingVariables,
   objectStoreVariables,
   redisVariables,
-  serviceTokenVariables,
+  serviceTlsVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import { secretsVariables, toSecretsConfig, type SecretsConfig } from '@edgesmith/secrets/keys'
@@ -37,17 +37,17 @@ export const gatewayVariables = {
   ...listenVariables('GATEWAY', 8080),
   ...identityVariables,
   ...outgoingVariables,
-  ...serviceTokenVariables,
+  ...serviceTlsVariables,
   ...redisVariables,
   ...objectStoreVariables,
   ...secretsVariables,
-  VALIDATION_URL: url(['http', 'https'], {
-    default: 'http://127.0.0.1:8081',
-    description: 'The validation service.',
+  VALIDATION_URL: url(['https'], {
+    default: 'https://127.0.0.1:8091',
+    description: 'The validation service, at its internal port.',
   }),
-  ARTIFACT_URL: url(['http', 'https'], {
-    default: 'http://127.0.0.1:8083',
-    description: 'The artifact service.',
+  ARTIFACT_URL: url(['https'], {
+    default: 'https://127.0.0.1:8093',
+    description: 'The artifact service, at its internal port.',
   }),
   UPLOAD_LIMIT_BYTES: integer({
     default: 64 * 1024 ** 3,
@@ -142,7 +142,7 @@ export type GatewayConfig = {
   readonly identity: IdentitySettings
   /** What may be called though it is not public. */
   readonly allowances: readonly Allowance[]
-  readonly serviceTokens: readonly string[]
+  readonly serviceTlsDirectory: string
   readonly redisUrl: string
   readonly objectStore: ObjectStoreConfig
   readonly secrets: SecretsConfig
@@ -178,7 +178,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     port: env.GATEWAY_PORT,
     identity,
     allowances,
-    serviceTokens: env.SERVICE_TOKENS,
+    serviceTlsDirectory: env.SERVICE_TLS_DIRECTORY,
     redisUrl: env.REDIS_URL,
     objectStore,
     secrets,

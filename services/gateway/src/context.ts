@@ -9,6 +9,7 @@ import type { Keyring } from '@edgesmith/secrets/keyring'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ProjectStores } from '@edgesmith/store/project-stores'
 import type { Redis } from 'ioredis'
+import type { Agent } from 'undici'
 import type { GatewayConfig } from './config.ts'
 import type { DownloadUrlClient } from './fleet-download-urls.ts'
 import type { ValidationClient } from './validation-client.ts'
@@ -25,6 +26,8 @@ export type GatewayContext = {
   readonly events: BuildEvents
   readonly queue: BuildQueue
   readonly validation: ValidationClient
+  /** Connections to the artifact service. */
+  readonly artifactAgent: Agent
   readonly fleets: FleetRepository
   readonly fleetQueue: FleetQueue
   readonly checksumQueue: FleetQueue

@@ -2,23 +2,24 @@ import type { DownloadUrlBatchRequest, DownloadUrlBatchResult } from '@edgesmith
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { Principal } from '@edgesmith/contract/access'
 import { forwardedHeaders } from '@edgesmith/service/forwarded-principal'
-import { request } from 'undici'
+import { request, type Agent } from 'undici'
 
 /** The gateway's side of the artifact service, which has the keys of signed URLs. */
 export class DownloadUrlClient {
   readonly #baseUrl: string
-  readonly #serviceToken: string
+  readonly #agent: Agent
 
-  constructor(baseUrl: string, serviceToken: string) {
+  constructor(baseUrl: string, agent: Agent) {
     this.#baseUrl = baseUrl
-    this.#serviceToken = serviceToken
+    this.#agent = agent
   }
 
   /** Signs URLs of many artifacts for a principal. @throws ProblemError `upstream-unavailable` */
   async sign(principal: Principal, body: DownloadUrlBatchRequest): Promise<DownloadUrlBatchResult> {
     const response = await request(`${this.#baseUrl}/internal/download-urls`, {
       method: 'POST',
-      headers: { ...forwardedHeaders(principal, this.#serviceToken), 'content-type': 'application/json' },
+      dispatcher: this.#agent,
+      headers: { ...forwardedHeaders(principal), 'content-type': 'application/json' },
       body: JSON.stringify(body),
     }).catch((error: unknown) => {
       throw new ProblemError(

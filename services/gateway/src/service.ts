@@ -13,6 +13,8 @@ import { listProjects } from '@edgesmith/identity/tenants'
 import { keepWorkingCopy } from '@edgesmith/retention/working-copy'
 import { Outgoing } from '@edgesmith/outgoing/outgoing'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
+import { ServiceCertificate } from '@edgesmith/service/service-certificate'
+import type { ServiceName } from '@edgesmith/service/service-name'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
 import { ProjectStores } from '@edgesmith/store/project-stores'
@@ -21,6 +23,7 @@ import type { GatewayConfig } from './config.ts'
 import { DownloadUrlClient } from './fleet-download-urls.ts'
 import { openCounters } from './rate-limits.ts'
 import { keepRemovingExpired } from './resumable/expiry.ts'
+import { serviceAgent } from './service-agent.ts'
 import { ValidationClient } from './validation-client.ts'
 
 /** Starts the gateway; `overrides` swap parts for ones that the caller opened and closes. */
@@ -33,6 +36,9 @@ export async function startGateway(
     logger.error({ err: error }, 'Redis connection failed.')
   }
   await using resources = new AsyncDisposableStack()
+  const certificate = resources.use(
+    await ServiceCertificate.open({ directory: config.serviceTlsDirectory, service: 'gateway', logger }),
+  )
   const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
   const redis = resources.adopt(
     openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
@@ -53,6 +59,9 @@ export async function startGateway(
   const queue = resources.use(new BuildQueue(redis, onError, tenantShares(identity.tenants)))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))
   const checksumQueue = resources.use(new FleetQueue(redis, 'fleet-checksums', onError))
+  const agentTo = (service: ServiceName) =>
+    resources.adopt(serviceAgent(certificate, service), (agent) => agent.destroy())
+  const artifactAgent = agentTo('artifact')
   const app = await createGatewayApp(
     {
       config,
@@ -63,11 +72,12 @@ export async function startGateway(
       repository: new BuildRepository(redis),
       events: new BuildEvents({ redis, notifications, stores }),
       queue,
-      validation: new ValidationClient(config.validationUrl, config.serviceTokens[0]),
+      validation: new ValidationClient(config.validationUrl, agentTo('validation')),
       fleets: new FleetRepository(redis),
       fleetQueue,
       checksumQueue,
-      downloadUrls: new DownloadUrlClient(config.artifactUrl, config.serviceTokens[0] ?? ''),
+      artifactAgent,
+      downloadUrls: new DownloadUrlClient(config.artifactUrl, artifactAgent),
       keyring: await openKeyring(config.secrets),
     },
     logger,

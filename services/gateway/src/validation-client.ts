@@ -3,16 +3,16 @@ import type { UserDataBatchRequest, UserDataBatchResult } from '@edgesmith/contr
 import { ProblemError, problems, type Problem, type ProblemCode } from '@edgesmith/contract/problem'
 import type { ValidationRequest, ValidationResult } from '@edgesmith/contract/validation'
 import type { Dependency } from '@edgesmith/service/app'
-import { request } from 'undici'
+import { request, type Agent } from 'undici'
 
 /** The gateway's side of the validation service. */
 export class ValidationClient {
   readonly #baseUrl: string
-  readonly #headers: Record<string, string>
+  readonly #agent: Agent
 
-  constructor(baseUrl: string, serviceToken: string | undefined) {
+  constructor(baseUrl: string, agent: Agent) {
     this.#baseUrl = baseUrl
-    this.#headers = serviceToken === undefined ? {} : { authorization: `Bearer ${serviceToken}` }
+    this.#agent = agent
   }
 
   /** Diagnoses a build spec and its stored inputs. @throws ProblemError `upstream-unavailable`. */
@@ -51,7 +51,8 @@ export class ValidationClient {
   async #call(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
     const response = await request(`${this.#baseUrl}${path}`, {
       method,
-      headers: { ...this.#headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      dispatcher: this.#agent,
+      headers: body === undefined ? {} : { 'content-type': 'application/json' },
       body: body === undefined ? null : JSON.stringify(body),
     }).catch((error: unknown) => {
       throw new ProblemError(

@@ -11,6 +11,7 @@ import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import { startMinio } from '../../../deploy/minio/server.ts'
 import { operatorKey } from '../../../test/support/as-operator.ts'
 import { ownStore } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 
 /** A gateway in a process of its own. */
 export type GatewayProcess = AsyncDisposable & {
@@ -83,7 +84,13 @@ const main = path.join(import.meta.dirname, '../src/main.ts')
 /** Starts a gateway as a process of its own, with these variables over those of this process, or without them. */
 export async function spawnGateway(env: Record<string, string | undefined>): Promise<GatewayProcess> {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, main], {
-    env: { ...process.env, LOG_LEVEL: 'info', BOOTSTRAP_API_KEY: operatorKey, ...env },
+    env: {
+      ...process.env,
+      LOG_LEVEL: 'info',
+      BOOTSTRAP_API_KEY: operatorKey,
+      SERVICE_TLS_DIRECTORY: tlsDirectoryOf('gateway'),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const { pid } = child

@@ -12,6 +12,7 @@ import { projectPrefix, ProjectStores } from '@edgesmith/store/project-stores'
 import { startValidation } from '@edgesmith/validation-service/service'
 import { operatorKey } from '../../../test/support/as-operator.ts'
 import { ownProject } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import type { AdmissionLimits } from '../src/admission.ts'
 import type { RateLimits } from '../src/rate-limits.ts'
 import { startGateway } from '../src/service.ts'
@@ -70,7 +71,8 @@ export async function startHarness({
   const validation = resources.use(
     await startValidation({
       ...common,
-      serviceTokens: ['between-services'],
+      internal: { host: '127.0.0.1', port: 0 },
+      serviceTlsDirectory: tlsDirectoryOf('validation'),
       canvos: { repository, mirrorDirectory: path.join(directory, 'mirror.git'), refreshMs: 60_000 },
       defaultArgFile: undefined,
       allowedImages: [],
@@ -79,7 +81,8 @@ export async function startHarness({
   const artifact = resources.use(
     await startArtifact({
       ...common,
-      serviceTokens: ['between-services'],
+      internal: { host: '127.0.0.1', port: 0 },
+      serviceTlsDirectory: tlsDirectoryOf('artifact'),
       publicUrl: undefined,
       trustedProxies: ['loopback'],
       signingKeys: ['k'.repeat(32)],
@@ -90,10 +93,10 @@ export async function startHarness({
       ...common,
       identity: { bootstrapKey: operatorKey },
       allowances: [],
-      serviceTokens: ['between-services'],
+      serviceTlsDirectory: tlsDirectoryOf('gateway'),
       redisUrl: redis.url,
-      validationUrl: validation.url,
-      artifactUrl: artifact.url,
+      validationUrl: validation.internalUrl,
+      artifactUrl: artifact.internalUrl,
       uploadLimits: { limitBytes: uploadLimitBytes, quotaBytes: uploadQuotaBytes },
       resumableUploadTtlMs: 60_000,
       buildTimeoutSeconds: 600,
@@ -117,9 +120,9 @@ export async function startHarness({
       OBJECT_DIRECTORY: objects,
       CANVOS_REPOSITORY: repository,
       CANVOS_MIRROR_DIRECTORY: path.join(directory, 'mirror.git'),
-      VALIDATION_URL: validation.url,
-      ARTIFACT_URL: artifact.url,
-      SERVICE_TOKENS: 'between-services',
+      VALIDATION_URL: validation.internalUrl,
+      ARTIFACT_URL: artifact.internalUrl,
+      SERVICE_TLS_DIRECTORY: tlsDirectoryOf('gateway'),
       BOOTSTRAP_API_KEY: operatorKey,
     },
     keys: async () => {

@@ -212,14 +212,11 @@ describe('a project', () => {
     const { id: buildId } = await submit(own)
     const content = { buildId, name: 'plain.txt', source: Readable.from(['plain']) }
     const artifact = await publishArtifact(harness.store, content)
-    const forged = forwardedHeaders(
-      {
-        ...ownProject,
-        ...{ subject: 'key:0123456789abcdef', name: 'forged', role: 'operator' as const },
-        scopes: [...scopesOfRole.operator],
-      },
-      'between-services',
-    )
+    const forged = forwardedHeaders({
+      ...ownProject,
+      ...{ subject: 'key:0123456789abcdef', name: 'forged', role: 'operator' as const },
+      scopes: [...scopesOfRole.operator],
+    })
     const { 'edgesmith-principal': principal = '' } = forged
     await assertProblem(
       other(`/v1/artifacts/${artifact.id}`, { headers: { 'edgesmith-principal': principal } }),

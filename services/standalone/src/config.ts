@@ -1,10 +1,12 @@
-import { randomBytes } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as artifact from '@edgesmith/artifact-service/config'
+import { certificateDirectory, makeServiceCertificates } from '@edgesmith/certificates/service-certificates'
 import * as builder from '@edgesmith/builder-service/config'
 import * as gateway from '@edgesmith/gateway-service/config'
 import { ConfigurationError, readEnvironment, text } from '@edgesmith/service/environment'
 import { isLoopback } from '@edgesmith/service/listen-policy'
+import type { ServiceName } from '@edgesmith/service/service-name'
 import * as validation from '@edgesmith/validation-service/config'
 import { keptApiKey, tellNewKey } from './kept-api-key.ts'
 import { keepProvenanceKey, keepSecretsKey } from './kept-key.ts'
@@ -17,6 +19,12 @@ export const standaloneVariables = {
     description: 'Directory of everything that standalone keeps: objects, queue, the CanvOS mirror, secrets.',
   }),
 }
+
+/**
+ * How long the certificates hold by which the services know each other, in milliseconds: five years, for they are made
+ * at each start, and are of use on this host alone.
+ */
+const certificateLifetimeMs = 5 * 365 * 24 * 60 * 60_000
 
 export type StandaloneConfig = {
   readonly dataDirectory: string
@@ -37,6 +45,9 @@ export type StandaloneConfig = {
 export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promise<StandaloneConfig> {
   const own = readEnvironment(standaloneVariables, source)
   const { EDGESMITH_DATA_DIRECTORY: dataDirectory } = own
+  const certificates = join(dataDirectory, 'service-tls')
+  await rm(certificates, { recursive: true, force: true })
+  await makeServiceCertificates(certificates, { lifetimeMs: certificateLifetimeMs })
   const { signingKey } = await keptSecrets(join(dataDirectory, 'secrets.json'), ['signingKey'])
   const env = {
     OBJECT_STORE: 'directory',
@@ -44,8 +55,9 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     CANVOS_MIRROR_DIRECTORY: join(dataDirectory, 'canvos.git'),
     SIGNING_KEYS: signingKey,
     PROVENANCE_KEYS: await keepProvenanceKey(dataDirectory),
-    // Known to this process alone, which all four are.
-    SERVICE_TOKENS: randomBytes(32).toString('hex'),
+    // For the gateway, which learns where they listen.
+    VALIDATION_INTERNAL_PORT: '0',
+    ARTIFACT_INTERNAL_PORT: '0',
     SECRETS_KEY_FILE: await keepSecretsKey(dataDirectory),
     // The gateway, which tells whom it downloads for.
     TRUSTED_PROXIES: '127.0.0.1',
@@ -62,11 +74,15 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     }
   }
   if (needsKey(source)) Object.assign(env, { BOOTSTRAP_API_KEY_FILE: await makeKey(dataDirectory) })
+  const envOf = (service: ServiceName) => ({
+    ...env,
+    SERVICE_TLS_DIRECTORY: certificateDirectory(certificates, service),
+  })
   const configs = {
-    artifact: collect(() => artifact.toConfig(artifact.readEnv(env))),
-    validation: collect(() => validation.toConfig(validation.readEnv(env))),
+    artifact: collect(() => artifact.toConfig(artifact.readEnv(envOf('artifact')))),
+    validation: collect(() => validation.toConfig(validation.readEnv(envOf('validation')))),
     builder: collect(() => builder.toConfig(builder.readEnv(env))),
-    gateway: collect(() => gateway.toConfig(gateway.readEnv(env))),
+    gateway: collect(() => gateway.toConfig(gateway.readEnv(envOf('gateway')))),
   }
   if (!isComplete(configs) || faults.size > 0) throw new ConfigurationError([...faults])
   return { dataDirectory, ownRedis: source['REDIS_URL'] === undefined, ...configs }

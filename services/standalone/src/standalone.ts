@@ -48,7 +48,10 @@ export async function startStandalone(
   const builder = resources.use(await startBuilder({ ...config.builder, redisUrl }, { store }))
   const gateway = resources.use(
     await startGateway(
-      { ...config.gateway, redisUrl, validationUrl: validation.url, artifactUrl: artifact.url },
+      {
+        ...{ ...config.gateway, redisUrl },
+        ...{ validationUrl: validation.internalUrl, artifactUrl: artifact.internalUrl },
+      },
       { store },
     ),
   )

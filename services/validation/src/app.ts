@@ -1,5 +1,5 @@
-import { createApp, type App } from '@edgesmith/service/app'
-import { requireBearerToken } from '@edgesmith/service/bearer-token'
+import { createApp, type App, type Dependency } from '@edgesmith/service/app'
+import { requireCaller, type ServiceTls } from '@edgesmith/service/service-server'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ValidationContext } from './context.ts'
 import { batchRoutes } from './routes/batch.ts'
@@ -9,19 +9,25 @@ import { validationRoutes } from './routes/validations.ts'
 /** Most bytes a validation request may have: a build spec, and where its inputs are. */
 const bodyLimit = 4 * 1024 * 1024
 
-/** Makes the validation service's app. Only the gateway calls it. */
-export function createValidationApp(context: ValidationContext, logger: FastifyBaseLogger): App {
-  const app = createApp({
-    logger,
-    bodyLimit,
-    dependencies: [{ name: 'object-store', check: () => context.stores.whole.check() }],
-  })
-  void app.register((scope, _options, done) => {
-    scope.addHook('onRequest', requireBearerToken(context.config.serviceTokens))
-    validationRoutes(scope, context)
-    batchRoutes(scope)
-    canvosRoutes(scope, context)
-    done()
-  })
+/** Makes the validation service's app, for the gateway alone. */
+export function createValidationApp(
+  context: ValidationContext,
+  logger: FastifyBaseLogger,
+  services: ServiceTls,
+): App {
+  const app = createApp({ logger, bodyLimit, services, dependencies: dependenciesOf(context) })
+  app.addHook('onRequest', requireCaller('gateway'))
+  validationRoutes(app, context)
+  batchRoutes(app)
+  canvosRoutes(app, context)
   return app
+}
+
+/** Makes the app for those who watch the service: health and readiness alone. */
+export function createHealthApp(context: ValidationContext, logger: FastifyBaseLogger): App {
+  return createApp({ logger, dependencies: dependenciesOf(context) })
+}
+
+function dependenciesOf({ stores }: ValidationContext): Dependency[] {
+  return [{ name: 'object-store', check: () => stores.whole.check() }]
 }

@@ -1,10 +1,12 @@
+import type { Address } from '@edgesmith/service/lifecycle'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
   canvosVariables,
+  forGateway,
   listenVariables,
   loggingVariables,
   objectStoreVariables,
-  serviceTokenVariables,
+  serviceTlsVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
@@ -15,13 +17,13 @@ import {
   text,
   type Environment,
 } from '@edgesmith/service/environment'
-import { listenFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the validation service. */
 export const validationVariables = {
   ...loggingVariables,
   ...listenVariables('VALIDATION', 8081),
-  ...serviceTokenVariables,
+  ...listenVariables('VALIDATION_INTERNAL', 8091, forGateway),
+  ...serviceTlsVariables,
   ...objectStoreVariables,
   ...canvosVariables,
   DEFAULT_ARG_FILE: optional(
@@ -41,7 +43,9 @@ export type ValidationConfig = {
   readonly logLevel: string
   readonly host: string
   readonly port: number
-  readonly serviceTokens: readonly string[]
+  /** Where the gateway reaches it; the other address has health alone. */
+  readonly internal: Address
+  readonly serviceTlsDirectory: string
   readonly objectStore: ObjectStoreConfig
   readonly canvos: {
     readonly repository: string
@@ -59,14 +63,15 @@ export function readEnv(source: NodeJS.ProcessEnv = process.env): Environment<ty
 
 /** The validation service's configuration. @throws ConfigurationError naming every fault. */
 export function toConfig(env: Environment<typeof validationVariables>): ValidationConfig {
-  const faults = [...env.faults, ...listenFaults('VALIDATION_HOST', env.VALIDATION_HOST, env.SERVICE_TOKENS)]
+  const faults = [...env.faults]
   const objectStore = toObjectStoreConfig(env, faults)
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
     host: env.VALIDATION_HOST,
     port: env.VALIDATION_PORT,
-    serviceTokens: env.SERVICE_TOKENS,
+    internal: { host: env.VALIDATION_INTERNAL_HOST, port: env.VALIDATION_INTERNAL_PORT },
+    serviceTlsDirectory: env.SERVICE_TLS_DIRECTORY,
     objectStore,
     canvos: {
       repository: env.CANVOS_REPOSITORY,

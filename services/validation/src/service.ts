@@ -1,24 +1,30 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgFile } from '@edgesmith/canvos/arg-file'
 import { openMirror } from '@edgesmith/canvos/mirror'
+import type { App } from '@edgesmith/service/app'
 import { ConfigurationError } from '@edgesmith/service/environment'
-import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
+import { createLogger, listen, listenForServices, type CalledService } from '@edgesmith/service/lifecycle'
+import { ServiceCertificate } from '@edgesmith/service/service-certificate'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
 import { ProjectStores } from '@edgesmith/store/project-stores'
-import { createValidationApp } from './app.ts'
+import { createHealthApp, createValidationApp } from './app.ts'
 import type { ValidationConfig } from './config.ts'
 
 /**
  * Starts the validation service; `overrides` swap parts for ones that the caller opened.
- * @throws ConfigurationError when the default `.arg` file cannot be read.
+ * @throws ConfigurationError when the default `.arg` file or the certificate cannot be used.
  */
 export async function startValidation(
   config: ValidationConfig,
   overrides: { store?: ObjectStore } = {},
-): Promise<RunningService> {
+): Promise<CalledService> {
   const logger = createLogger('validation', config.logLevel)
   const defaultArgFile = await readDefaultArgFile(config.defaultArgFile)
+  await using resources = new AsyncDisposableStack()
+  const certificate = resources.use(
+    await ServiceCertificate.open({ directory: config.serviceTlsDirectory, service: 'validation', logger }),
+  )
   const stopping = new AbortController()
   const canvos = openMirror({
     repository: config.canvos.repository,
@@ -26,15 +32,20 @@ export async function startValidation(
     signal: stopping.signal,
   })
   const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
-  const app = createValidationApp({ config, stores, canvos, defaultArgFile }, logger)
-  const url = await listen(app, config)
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      stopping.abort()
-      await app.close()
-    },
-  }
+  const context = { config, stores, canvos, defaultArgFile }
+  const close = (app: App) => app.close()
+  const app = resources.adopt(
+    createValidationApp(context, logger, { certificate, callers: ['gateway'] }),
+    close,
+  )
+  const health = resources.adopt(createHealthApp(context, logger), close)
+  resources.defer(() => {
+    stopping.abort()
+  })
+  const internalUrl = await listenForServices(app, config.internal)
+  const url = await listen(health, config)
+  const opened = resources.move()
+  return { url, internalUrl, [Symbol.asyncDispose]: () => opened.disposeAsync() }
 }
 
 async function readDefaultArgFile(path: string | undefined): Promise<string | undefined> {

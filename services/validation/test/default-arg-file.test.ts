@@ -8,8 +8,10 @@ import { promisify } from 'node:util'
 import type { BuildSpec } from '@edgesmith/contract/build-spec'
 import type { ValidationResult } from '@edgesmith/contract/validation'
 import { ConfigurationError } from '@edgesmith/service/environment'
-import request from 'supertest'
+import type { CalledService } from '@edgesmith/service/lifecycle'
+import { askValidation } from '../../../test/support/as-gateway.ts'
 import { ownProject } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { readEnv, toConfig } from '../src/config.ts'
 import { startValidation } from '../src/service.ts'
 
@@ -34,6 +36,8 @@ describe('the default .arg file', () => {
         readEnv({
           LOG_LEVEL: 'silent',
           VALIDATION_PORT: '0',
+          VALIDATION_INTERNAL_PORT: '0',
+          SERVICE_TLS_DIRECTORY: tlsDirectoryOf('validation'),
           OBJECT_STORE: 'directory',
           OBJECT_DIRECTORY: join(directory, 'objects'),
           CANVOS_REPOSITORY: repository,
@@ -45,20 +49,16 @@ describe('the default .arg file', () => {
     )
   }
 
-  async function validate(url: string, spec: BuildSpec): Promise<ValidationResult> {
-    const response = await request(url)
-      .post('/internal/validations')
-      .send({ project: ownProject, spec, inputs: [] })
-    assert.equal(response.status, 200, response.text)
-    return response.body as ValidationResult
+  function validate(service: CalledService, spec: BuildSpec): Promise<ValidationResult> {
+    return askValidation(service).validate({ project: ownProject, spec, inputs: [] })
   }
 
   it('gives its arguments to builds that do not set them', async () => {
     await using service = await start('SPECTRO_PUB_REPO=mirror.example.com/palette\n')
-    const result = await validate(service.url, { arguments: base })
+    const result = await validate(service, { arguments: base })
     assert.equal(result.valid, true, JSON.stringify(result.diagnostics))
     assert.deepEqual(result.arguments, { ...base, SPECTRO_PUB_REPO: 'mirror.example.com/palette' })
-    const own = await validate(service.url, { arguments: { ...base, SPECTRO_PUB_REPO: 'other.example.com' } })
+    const own = await validate(service, { arguments: { ...base, SPECTRO_PUB_REPO: 'other.example.com' } })
     assert.equal(own.arguments['SPECTRO_PUB_REPO'], 'other.example.com')
   })
 
@@ -67,7 +67,7 @@ describe('the default .arg file', () => {
       ALLOWED_IMAGES: 'quay.io/kairos',
     })
     const judged = async (own: Record<string, string>) =>
-      (await validate(service.url, { arguments: { ...base, ...own } })).diagnostics.map(({ code }) => code)
+      (await validate(service, { arguments: { ...base, ...own } })).diagnostics.map(({ code }) => code)
     assert.deepEqual(await judged({}), [])
     assert.deepEqual(await judged({ BASE_IMAGE: 'quay.io/kairos/ubuntu:22.04' }), [])
     assert.deepEqual(await judged({ BASE_IMAGE: 'evil.example.com/ubuntu' }), ['arguments.image-not-allowed'])
@@ -77,7 +77,7 @@ describe('the default .arg file', () => {
 
   it('leaves out what a tag does not have', async () => {
     await using service = await start('SPECTRO_PUB_REPO=mirror.example.com\nOF_OTHER_TAGS=x\n')
-    const result = await validate(service.url, { arguments: base })
+    const result = await validate(service, { arguments: base })
     assert.deepEqual([result.valid, result.diagnostics], [true, []])
     assert.ok(!('OF_OTHER_TAGS' in result.arguments))
   })

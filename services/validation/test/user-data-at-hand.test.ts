@@ -6,9 +6,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import type { ValidationResult } from '@edgesmith/contract/validation'
-import type { RunningService } from '@edgesmith/service/lifecycle'
-import request from 'supertest'
+import type { CalledService } from '@edgesmith/service/lifecycle'
+import { askValidation } from '../../../test/support/as-gateway.ts'
 import { ownProject } from '../../../test/support/projects.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { readEnv, toConfig } from '../src/config.ts'
 import { startValidation } from '../src/service.ts'
 
@@ -16,7 +17,7 @@ const makeRepository = join(import.meta.dirname, '../../../deploy/fixture/make-r
 
 describe('User-data that comes with the question', () => {
   const stack = new AsyncDisposableStack()
-  let service: RunningService
+  let service: CalledService
   before(async () => {
     const directory = await mkdtemp(join(tmpdir(), 'edgesmith-validation-'))
     stack.defer(() => rm(directory, { recursive: true }))
@@ -27,6 +28,8 @@ describe('User-data that comes with the question', () => {
           readEnv({
             LOG_LEVEL: 'silent',
             VALIDATION_PORT: '0',
+            VALIDATION_INTERNAL_PORT: '0',
+            SERVICE_TLS_DIRECTORY: tlsDirectoryOf('validation'),
             OBJECT_STORE: 'directory',
             OBJECT_DIRECTORY: join(directory, 'objects'),
             CANVOS_REPOSITORY: join(directory, 'canvos.git'),
@@ -38,22 +41,18 @@ describe('User-data that comes with the question', () => {
   })
   after(() => stack.disposeAsync())
 
-  async function validate(userData: string): Promise<ValidationResult> {
-    const response = await request(service.url)
-      .post('/internal/validations')
-      .send({
-        project: ownProject,
-        spec: { arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' } },
-        inputs: [
-          {
-            ...{ role: 'userData', pointer: '/inputs/userData', objectKey: 'uploads/data/not-stored' },
-            ...{ size: userData.length, kind: 'text', contentId: `sha256:${'0'.repeat(64)}` },
-          },
-        ],
-        userData: Buffer.from(userData).toString('base64'),
-      })
-    assert.equal(response.status, 200, response.text)
-    return response.body as ValidationResult
+  function validate(userData: string): Promise<ValidationResult> {
+    return askValidation(service).validate({
+      project: ownProject,
+      spec: { arguments: { ARCH: 'amd64', OS_DISTRIBUTION: 'ubuntu', OS_VERSION: '22.04' } },
+      inputs: [
+        {
+          ...{ role: 'userData', pointer: '/inputs/userData', objectKey: 'uploads/data/not-stored' },
+          ...{ size: userData.length, kind: 'text', contentId: `sha256:${'0'.repeat(64)}` },
+        },
+      ],
+      userData: Buffer.from(userData).toString('base64'),
+    })
   }
 
   it('is judged without being read from the store', async () => {

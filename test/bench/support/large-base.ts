@@ -15,8 +15,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { repositoryDirectory } from '../../../deploy/setup/paths.ts'
 import { startServiceProcess } from '../../../deploy/setup/service-process.ts'
 import { path as userDataPath, type Workshop } from '../../support/image-workshop.ts'
-import { serviceToken } from '../../support/as-gateway.ts'
 import { operatorKey } from '../../support/as-operator.ts'
+import { tlsDirectoryOf } from '../../support/service-certificates.ts'
 
 const execute = promisify(execFile)
 
@@ -29,9 +29,6 @@ const images = [1, 2, 3, 4, 5].map((index) => ({
   digest: `sha256:${String(index).repeat(64)}`,
 }))
 
-/** Who may call the services, and each of them the others. */
-const access = { SERVICE_TOKENS: serviceToken, BOOTSTRAP_API_KEY: operatorKey }
-
 /** Starts all services but the builder as processes; answers the address of the gateway. */
 export async function startServices(
   resources: AsyncDisposableStack,
@@ -42,15 +39,26 @@ export async function startServices(
   await execute(join(repositoryDirectory, 'deploy/fixture/make-repository.sh'), [repository])
   const start = async (service: 'artifact' | 'gateway' | 'validation', own: Record<string, string>) => {
     const options = { service, awaited: service, logFile: join(directory, `${service}.log`) }
-    return resources.use(await startServiceProcess({ ...options, env: { ...env, ...access, ...own } })).url
+    const access = { SERVICE_TLS_DIRECTORY: tlsDirectoryOf(service), BOOTSTRAP_API_KEY: operatorKey }
+    return resources.use(await startServiceProcess({ ...options, env: { ...env, ...access, ...own } }))
   }
-  const artifact = await start('artifact', { ARTIFACT_PORT: '0', SIGNING_KEYS: 'benchmark'.repeat(4) })
+  const artifact = await start('artifact', {
+    ARTIFACT_PORT: '0',
+    ARTIFACT_INTERNAL_PORT: '0',
+    SIGNING_KEYS: 'benchmark'.repeat(4),
+  })
   const validation = await start('validation', {
     VALIDATION_PORT: '0',
+    VALIDATION_INTERNAL_PORT: '0',
     CANVOS_REPOSITORY: repository,
     CANVOS_MIRROR_DIRECTORY: join(directory, 'mirror.git'),
   })
-  return await start('gateway', { GATEWAY_PORT: '0', VALIDATION_URL: validation, ARTIFACT_URL: artifact })
+  const gateway = await start('gateway', {
+    GATEWAY_PORT: '0',
+    VALIDATION_URL: validation.internalUrl ?? '',
+    ARTIFACT_URL: artifact.internalUrl ?? '',
+  })
+  return gateway.url
 }
 
 /** Tells of the maker, and of the images' registries as a build does that has asked them lately. */

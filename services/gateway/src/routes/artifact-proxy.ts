@@ -10,8 +10,7 @@ import type { GatewayContext } from '../context.ts'
  * Passes `/v1/artifacts`, `/v1/downloads` and `/v1/provenance-keys` on to the artifact service, so that a client needs to
  * know the gateway only. Signed URLs lead to the artifact service itself.
  */
-export async function artifactProxy(app: App, { config }: GatewayContext): Promise<void> {
-  const [serviceToken = ''] = config.serviceTokens
+export async function artifactProxy(app: App, { config, artifactAgent }: GatewayContext): Promise<void> {
   for (const [prefix, scope] of [
     // The artifact service asks for the scope of each operation.
     ['/v1/artifacts', 'any'],
@@ -21,13 +20,14 @@ export async function artifactProxy(app: App, { config }: GatewayContext): Promi
     await app.register(httpProxy, {
       config: { scope },
       upstream: config.artifactUrl,
+      undici: artifactAgent,
       prefix,
       rewritePrefix: prefix,
       httpMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
       replyOptions: {
         rewriteRequestHeaders: (request, headers) => ({
           ...withoutCredentials(withClientAddress(request, headers)),
-          ...(scope === 'public' ? {} : forwardedHeaders(request.principal, serviceToken)),
+          ...(scope === 'public' ? {} : forwardedHeaders(request.principal)),
         }),
         onError: (reply, { error }) => {
           reply.log.error({ err: error }, 'The artifact service cannot be reached.')

@@ -1,6 +1,6 @@
 // x509's dependency injection reads metadata; the polyfill has to be there first.
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
+import { createPrivateKey, webcrypto } from 'node:crypto'
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -11,7 +11,7 @@ import {
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
-  type X509Certificate,
+  X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
 
@@ -19,8 +19,10 @@ import {
 export type KeyPair = { readonly certificate: string; readonly key: string }
 
 export type LeafOptions = {
-  /** Common name and, for a server, the host name that clients use. */
+  /** Common name and, without a `uri`, the host name that clients use. */
   readonly name: string
+  /** What the certificate names in place of a host. */
+  readonly uri?: string
   readonly usage: 'server' | 'client'
   /** How long the certificate is valid from now on, in milliseconds. */
   readonly lifetimeMs: number
@@ -31,10 +33,7 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 /** How far a clock may be from another, or jump, in milliseconds: certificates hold before and beyond. */
 export const clockSkewMs = 2 * 24 * 60 * 60_000
 
-/**
- * A certificate authority that lives in memory alone: the daemon of a worker and its clients know each
- * other by the certificates it issues, and nobody else's are accepted.
- */
+/** A certificate authority: those who trust it know each other by the certificates it issues, and take no others. */
 export class CertificateAuthority {
   readonly #certificate: X509Certificate
   readonly #keys: webcrypto.CryptoKeyPair
@@ -69,6 +68,17 @@ export class CertificateAuthority {
     return new CertificateAuthority(certificate, keys, notAfter)
   }
 
+  /** The authority that `certificate` and `exportKey` told of. */
+  static async restore({ certificate, key }: KeyPair): Promise<CertificateAuthority> {
+    const parsed = new X509Certificate(certificate)
+    const bytes = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' })
+    const keys = {
+      privateKey: await webcrypto.subtle.importKey('pkcs8', bytes, algorithm, true, ['sign']),
+      publicKey: await parsed.publicKey.export(algorithm, ['verify'], webcrypto),
+    }
+    return new CertificateAuthority(parsed, keys, parsed.notAfter)
+  }
+
   /** The authority's own certificate, PEM. */
   get certificate(): string {
     return this.#certificate.toString('pem')
@@ -79,8 +89,13 @@ export class CertificateAuthority {
     return this.#notAfter
   }
 
+  /** The authority's private key, PEM. */
+  async exportKey(): Promise<string> {
+    return await exportKey(this.#keys.privateKey)
+  }
+
   /** Issues a certificate with a key of its own; it ends with the authority at the latest. */
-  async issue({ name, usage, lifetimeMs }: LeafOptions): Promise<KeyPair> {
+  async issue({ name, uri, usage, lifetimeMs }: LeafOptions): Promise<KeyPair> {
     const keys = await generateKeys()
     const now = Date.now()
     const extensions: Extension[] = [
@@ -89,7 +104,9 @@ export class CertificateAuthority {
       new ExtendedKeyUsageExtension([
         usage === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth,
       ]),
-      new SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
+      new SubjectAlternativeNameExtension([
+        uri === undefined ? { type: 'dns', value: name } : { type: 'url', value: uri },
+      ]),
       await AuthorityKeyIdentifierExtension.create(this.#keys.publicKey, false, webcrypto),
     ]
     const certificate = await X509CertificateGenerator.create(

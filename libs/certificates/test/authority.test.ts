@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import { connect, createServer, type TLSSocket } from 'node:tls'
-import { CertificateAuthority, type KeyPair } from '@edgesmith/engine/certificates'
+import { CertificateAuthority, type KeyPair } from '@edgesmith/certificates/authority'
 
 const hour = 60 * 60_000
 
