@@ -32,7 +32,7 @@ export function agentTo(service: ServiceName): Agent {
 }
 
 /** `fetch` as the gateway asks the artifact service. */
-export const fetch = fetchWith(asGateway, agentTo('artifact'))
+export const fetch = fetchWith(asGateway, { dispatcher: agentTo('artifact') })
 
 /** Asks a validation service as the gateway does. */
 export function askValidation({ internalUrl }: CalledService): ValidationClient {

@@ -1,5 +1,4 @@
 import supertest from 'supertest'
-import type { Dispatcher } from 'undici'
 
 /** The operator's key of the services that tests start: their `BOOTSTRAP_API_KEY`. */
 export const operatorKey = `esk_0123456789abcdef_${'0123456789abcdef'.repeat(4)}`
@@ -8,12 +7,12 @@ export const operatorKey = `esk_0123456789abcdef_${'0123456789abcdef'.repeat(4)}
 export const asOperator = { authorization: `Bearer ${operatorKey}` }
 
 /**
- * `fetch` with headers beside those given, by connections of a dispatcher where one is named; a signed URL is its own
- * credential, and gets no headers.
+ * `fetch` with headers beside those given, by the `dispatcher` of undici's in `connection` where there is one; a signed
+ * URL is its own credential, and gets no headers.
  */
 export function fetchWith(
   headers: Readonly<Record<string, string>>,
-  dispatcher?: Dispatcher,
+  connection: object = {},
 ): typeof globalThis.fetch {
   return (input, init) => {
     const request = new Request(input, init)
@@ -22,7 +21,7 @@ export function fetchWith(
     )) {
       if (!request.headers.has(name)) request.headers.set(name, value)
     }
-    return globalThis.fetch(request, dispatcher === undefined ? {} : ({ dispatcher } as object))
+    return globalThis.fetch(request, connection)
   }
 }
 

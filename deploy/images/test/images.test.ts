@@ -10,10 +10,10 @@ const env = { ...process.env, DOCKER_HOST: fromSetUp('DOCKER_HOST'), TAG: 'test'
 
 /** What each service cannot do without. */
 const required = {
-  gateway: ['MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
-  validation: ['VALIDATION_HOST', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
+  gateway: ['SERVICE_TLS_DIRECTORY', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
+  validation: ['SERVICE_TLS_DIRECTORY', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
   builder: ['ENGINE_IMAGE', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY'],
-  artifact: ['SERVICE_TOKENS', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY', 'SIGNING_KEYS'],
+  artifact: ['SERVICE_TLS_DIRECTORY', 'MINIO_ACCESS_KEY', 'MINIO_SECRET_KEY', 'SIGNING_KEYS'],
 }
 
 describe('The images of the services', () => {

@@ -72,16 +72,18 @@ export class CertificateAuthority {
   static async restore({ certificate, key }: KeyPair): Promise<CertificateAuthority> {
     const parsed = new X509Certificate(certificate)
     const bytes = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' })
-    const keys = {
+    const keys: webcrypto.CryptoKeyPair = {
       privateKey: await webcrypto.subtle.importKey('pkcs8', bytes, algorithm, true, ['sign']),
-      publicKey: await parsed.publicKey.export(algorithm, ['verify'], webcrypto),
+      publicKey: await webcrypto.subtle.importKey('spki', parsed.publicKey.rawData, algorithm, true, [
+        'verify',
+      ]),
     }
     return new CertificateAuthority(parsed, keys, parsed.notAfter)
   }
 
   /** The authority's own certificate, PEM. */
   get certificate(): string {
-    return this.#certificate.toString('pem')
+    return toPem(this.#certificate)
   }
 
   /** Until when the authority's certificates can be valid. */
@@ -122,8 +124,12 @@ export class CertificateAuthority {
       },
       webcrypto,
     )
-    return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) }
+    return { certificate: toPem(certificate), key: await exportKey(keys.privateKey) }
   }
+}
+
+function toPem(certificate: X509Certificate): string {
+  return `${certificate.toString('pem')}\n`
 }
 
 async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -197,6 +197,21 @@ describe('A server for services', () => {
     await assertRefused({ ...(await issue()), maxVersion: 'TLSv1.2' }, /unsupported protocol/)
   })
 
+  it('takes certificates of each authority that ca.pem has, so that one can take the place of another', async () => {
+    const next = await CertificateAuthority.create('next', hour)
+    const kept = certificate.current
+    const told = log.next(({ msg }) => msg === 'The certificate of this service was renewed.')
+    await write({ ...kept, ca: next.certificate + authority.certificate })
+    await told
+    for (const by of [authority, next]) {
+      assert.match((await ask(await issue({}, by))).answer, /^HTTP\/1\.1 200 /)
+    }
+    const restored = log.next(({ msg }) => msg === 'The certificate of this service was renewed.')
+    await write(kept)
+    await restored
+    await assertRefused(await issue({}, next), /UNABLE_TO_(VERIFY_LEAF_SIGNATURE|GET_ISSUER_CERT)/)
+  })
+
   it('keeps its certificate while what is in the directory cannot be used, and says why', async () => {
     const { serial } = await ask(await issue())
     const kept = certificate.current

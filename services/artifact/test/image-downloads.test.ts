@@ -373,7 +373,7 @@ function testDownloads(
       const state = { isDone: false }
       const asked = download(url).finally(() => (state.isDone = true))
       let served = 0
-      for (; !state.isDone; served += 1) assert.ok((await fetch(`${service.url}/healthz`)).ok)
+      for (; !state.isDone; served += 1) assert.ok((await globalThis.fetch(`${service.url}/healthz`)).ok)
       assert.ok(served > 2, `${served} requests were served meanwhile`)
       const answer = await asked
       assert.equal(answer.bytes.toString(), line)
@@ -400,7 +400,7 @@ function testDownloads(
         },
       })
       await using watching = await startArtifact(config, { store: watched })
-      const url = await signed(artifact, watching.url)
+      const url = await signed(artifact, watching.internalUrl)
       const steps = {
         download: async () => {
           assert.ok((await download(url)).bytes.equals(bytes))
@@ -444,7 +444,7 @@ function testDownloads(
         ...config,
         redirectEndpoint: config.objectStore.endpoint.replace('127.0.0.1', 'localhost'),
       })
-      const at = redirecting.url
+      const at = redirecting.internalUrl
       const manifest = objectManifest('bases/base/data', base.length)
       const plain = await recordImage(store, { buildId, name: 'plain.iso', manifest })
       const url = await signed(plain, at)

@@ -74,13 +74,17 @@ describe('The addresses of the artifact service', () => {
   })
 
   it('refuse everybody at the one for the gateway', async () => {
-    await using stranger = new Agent({ connect: { rejectUnauthorized: false } })
+    const stranger = new Agent({ connect: { rejectUnauthorized: false } })
     const plain = service.internalUrl.replace('https:', 'http:')
-    for (const [route, init] of forged()) {
-      for (const origin of [service.internalUrl, plain]) {
-        const asked = request(`${origin}${route}`, { ...init, headers: asGateway, dispatcher: stranger })
-        await assert.rejects(asked, { code: /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/ })
+    try {
+      for (const [route, init] of forged()) {
+        for (const origin of [service.internalUrl, plain]) {
+          const asked = request(`${origin}${route}`, { ...init, headers: asGateway, dispatcher: stranger })
+          await assert.rejects(asked, { code: /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/ })
+        }
       }
+    } finally {
+      await stranger.close()
     }
   })
 

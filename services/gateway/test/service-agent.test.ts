@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import { CertificateAuthority, type LeafOptions } from '@edgesmith/certificates/authority'
 import { createLogger } from '@edgesmith/service/lifecycle'
 import { ServiceCertificate, type Credentials } from '@edgesmith/service/service-certificate'
@@ -64,7 +64,7 @@ describe('The connections of the gateway to a service', () => {
     const server = createServer({ requestCert: true, ...options }, ({ socket }, response) => {
       isAsked = true
       response.setHeader('connection', 'close')
-      response.end((socket as TLSSocket).getPeerX509Certificate()?.serialNumber)
+      response.end(socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.serialNumber : undefined)
     }).listen(0, '127.0.0.1')
     await once(server, 'listening')
     return {
