@@ -137,6 +137,11 @@ export class BuildWorker {
     await this.#queue[Symbol.asyncDispose]()
   }
 
+  /** Looks for builds whose job is gone before it is time to: Redis may have lost them. */
+  lookForLost(): void {
+    if (this.#worker.closing === undefined) this.#inBackground(this.reconcile())
+  }
+
   /**
    * Looks for builds that have not ended and whose job is gone: gives them a new one, or fails them
    * when the job failed. Answers how many it found.

@@ -14,6 +14,8 @@ const retryMs = 5000
 export type WorkingCopyParts = RecoveryParts & {
   /** All projects of the service. */
   readonly listProjects: () => Promise<ProjectRef[]>
+  /** Told each time that Redis was looked at and has everything, whoever brought it back. */
+  readonly onWhole?: () => void
   readonly logger: {
     info(context: object, message: string): void
     error(context: object, message: string): void
@@ -74,6 +76,7 @@ export function keepWorkingCopy(parts: WorkingCopyParts): AsyncDisposable & { lo
   const look = async () => {
     try {
       await recoverWhenEmpty(parts, signal)
+      parts.onWhole?.()
     } catch (error) {
       if (signal.aborted) return
       logger.error({ err: error }, 'It is not known whether Redis has all builds; that is looked at again.')

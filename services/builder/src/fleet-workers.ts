@@ -15,8 +15,14 @@ type Builder = Omit<FleetContext, 'fleets' | 'queue' | 'store'> & {
   readonly config: Pick<BuilderConfig, 'lockSeconds'>
 }
 
-/** Begins to run the jobs of fleets. Dispose of the answer to hand unfinished ones on. */
-export function startFleetWorkers(builder: Builder): AsyncDisposable {
+/** Workers of fleets; disposing hands unfinished jobs on. */
+export type FleetWorkers = AsyncDisposable & {
+  /** Looks for fleets whose job was lost before it is time to. */
+  lookForLost(): void
+}
+
+/** Begins to run the jobs of fleets. */
+export function startFleetWorkers(builder: Builder): FleetWorkers {
   const { redis, config, logger } = builder
   const onError = (error: Error) => {
     logger.error({ err: error }, 'A worker of fleets has trouble.')
@@ -68,12 +74,20 @@ export function startFleetWorkers(builder: Builder): AsyncDisposable {
     for (const id of await fleets.listOpen()) await fleetQueue.enqueue(id)
   }
   let reconciling = reconcile().catch(onError)
-  const timer = setInterval(() => {
-    reconciling = reconcile().catch(onError)
-  }, reconcileIntervalMs)
+  const lookForLost = () => {
+    reconciling = reconciling.then(reconcile).catch(onError)
+  }
+  const timer = setInterval(lookForLost, reconcileIntervalMs)
+  let isStopping = false
   stack.defer(async () => {
+    isStopping = true
     clearInterval(timer)
     await reconciling
   })
-  return stack
+  return {
+    lookForLost: () => {
+      if (!isStopping) lookForLost()
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
 }

@@ -94,8 +94,14 @@ export async function startBuilder(
     redactors,
     engine: { repository: mirror.repository, images: engineImages },
   }
+  const workers: { lookForLost(): void }[] = []
   const workingCopy = stack.use(
-    keepWorkingCopy({ redis, stores, logger, listProjects: () => listProjects(stores.whole) }),
+    keepWorkingCopy({
+      ...{ redis, stores, logger, listProjects: () => listProjects(stores.whole) },
+      onWhole: () => {
+        for (const worker of workers) worker.lookForLost()
+      },
+    }),
   )
   await workingCopy.looked
   const now = new Date()
@@ -117,8 +123,10 @@ export async function startBuilder(
   stack.use(keepCompactingAudit(stores.whole, logger))
   stack.use(keepRetaining({ stores, redis, repository, settings, intervalSeconds, logger }))
   const concurrency = config.concurrency ?? bearableBuilds(machine, limits)
-  stack.adopt(startBuildWorker(context, concurrency), (worker) => worker.stop())
-  stack.use(startFleetWorkers(context))
+  workers.push(
+    stack.adopt(startBuildWorker(context, concurrency), (worker) => worker.stop()),
+    stack.use(startFleetWorkers(context)),
+  )
   const started = stack.move()
   return {
     url,

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { openDirectoryStore } from '@edgesmith/store/directory-store'
+import { ProjectStores } from '@edgesmith/store/project-stores'
+import { SteadyRedis } from '../../builds/test/steady-redis.ts'
+import { hasIdentity } from '../src/store-identity.ts'
+import { keepWorkingCopy } from '../src/working-copy.ts'
+
+describe('A working copy', () => {
+  it('tells each time that Redis came back whole, so that jobs it has lost are made at once', async () => {
+    await using resources = new AsyncDisposableStack()
+    const directory = await mkdtemp(join(tmpdir(), 'edgesmith-copy-'))
+    resources.defer(() => rm(directory, { recursive: true, force: true }))
+    const steady = resources.use(await SteadyRedis.open(directory))
+    const redis = resources.adopt(
+      openRedis(steady.url, { patience: 'endless', name: 'copy', onError: () => undefined }),
+      closeRedis,
+    )
+    let told = Promise.withResolvers<undefined>()
+    const copy = resources.use(
+      keepWorkingCopy({
+        redis,
+        stores: new ProjectStores(await openDirectoryStore(join(directory, 'objects'))),
+        listProjects: () => Promise.resolve([]),
+        onWhole: () => {
+          told.resolve(undefined)
+        },
+        logger: { info: () => undefined, error: (context) => assert.fail(JSON.stringify(context)) },
+      }),
+    )
+    await copy.looked
+    await told.promise
+    for (const how of ['wiped', 'killed'] as const) {
+      told = Promise.withResolvers()
+      if (how === 'wiped') await steady.wipe()
+      else {
+        await steady.kill()
+        await steady.start()
+      }
+      await told.promise
+      assert.equal(await hasIdentity(redis), true, how)
+    }
+  })
+})
