@@ -5,7 +5,7 @@ import { Build } from '@edgesmith/contract/build'
 import { BuildEvent } from '@edgesmith/contract/event'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
-import { Type, type Static } from 'typebox'
+import { Type } from 'typebox'
 import { Reservation } from './idempotency.ts'
 
 /** One event with its id: what a server-sent event carries. */
@@ -61,18 +61,10 @@ export async function putWholeArchive(
   await writeJson(store, archiveKey.whole(build.id), { build, events, ...request })
 }
 
-/** The archive of a build that never ran, if there is one. */
-export function readWholeArchive(
-  store: ObjectStore,
-  id: string,
-): Promise<Static<typeof WholeArchive> | undefined> {
-  return readJson(store, archiveKey.whole(id), WholeArchive)
-}
-
 /** The archived record of a build, if there is one. */
 export async function readArchivedBuild(store: ObjectStore, id: string): Promise<Build | undefined> {
   const record = await readJson(store, archiveKey.record(id), Build)
-  return record ?? (await readWholeArchive(store, id))?.build
+  return record ?? (await readJson(store, archiveKey.whole(id), WholeArchive))?.build
 }
 
 /** The `Idempotency-Key` of a build that never ran, if it came with one. */
@@ -80,7 +72,7 @@ export async function readArchivedReservation(
   store: ObjectStore,
   id: string,
 ): Promise<Reservation | undefined> {
-  return (await readWholeArchive(store, id))?.reservation
+  return (await readJson(store, archiveKey.whole(id), WholeArchive))?.reservation
 }
 
 /** Bytes at the end of an archive of events in which the last one is: more than an event has. */
@@ -90,7 +82,8 @@ const tailBytes = 1024 * 1024
 export async function readLastEventId(store: ObjectStore, id: string): Promise<string | undefined> {
   const key = archiveKey.events(id)
   const stat = await store.stat(key)
-  if (stat === undefined) return (await readWholeArchive(store, id))?.events.at(-1)?.id
+  if (stat === undefined)
+    return (await readJson(store, archiveKey.whole(id), WholeArchive))?.events.at(-1)?.id
   const offset = Math.max(0, stat.size - tailBytes)
   const tail = await text(await store.get(key, { offset, length: stat.size - offset }))
   const line = tail.trimEnd().split('\n').at(-1) ?? ''
@@ -103,7 +96,8 @@ export async function* readArchivedEvents(store: ObjectStore, id: string): Async
   try {
     stream = await store.get(archiveKey.events(id))
   } catch (error) {
-    const whole = error instanceof NoSuchObject ? await readWholeArchive(store, id) : undefined
+    const whole =
+      error instanceof NoSuchObject ? await readJson(store, archiveKey.whole(id), WholeArchive) : undefined
     if (whole === undefined) throw error
     yield* whole.events
     return

@@ -4,7 +4,6 @@ import type { BuildEvent } from '@edgesmith/contract/event'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { isOfProject, projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
-import { decodeCursor, encodeCursor } from './build-cursor.ts'
 import { changesChannel, indexKey, indexKeysOf, projectIndexKey, recordKey, streamKey } from './build-keys.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd, startBuild, stateEvent } from './build-state.ts'
@@ -211,24 +210,23 @@ export class BuildRepository {
   /**
    * One page of builds, newest first. When a filter fits only few of very many builds, a page can
    * hold fewer builds than asked, and still have a `nextCursor`.
-   * @throws ProblemError `invalid-parameter` when the cursor is not one of ours
    */
   async list(query: ListBuildsQuery): Promise<BuildPage> {
     const index = await this.#smallestIndex(query)
-    let last = query.cursor === undefined ? undefined : decodeCursor(query.cursor)
+    let last = query.cursor
     const items: Build[] = []
     for (let scanned = 0; scanned < listLimit; scanned += listBatch) {
       const ids = await this.#idsBefore(index, last)
       for (const build of await this.#getAll(ids)) {
         if (build === undefined || !fits(build, query)) continue
         const lastItem = items.length === query.limit ? items.at(-1) : undefined
-        if (lastItem !== undefined) return { items, nextCursor: encodeCursor(lastItem.id) }
+        if (lastItem !== undefined) return { items, nextCursor: lastItem.id }
         items.push(build)
       }
       last = ids.at(-1)
       if (ids.length < listBatch || last === undefined) return { items }
     }
-    return { items, ...(last === undefined ? {} : { nextCursor: encodeCursor(last) }) }
+    return { items, ...(last === undefined ? {} : { nextCursor: last }) }
   }
 
   async #smallestIndex({ state, target, label }: ListBuildsQuery): Promise<string> {

@@ -3,7 +3,6 @@ import type { Fleet, FleetPage, FleetState, ListFleetsQuery } from '@edgesmith/c
 import { ProblemError } from '@edgesmith/contract/problem'
 import { isOfProject, projectName, type ProjectRef } from '@edgesmith/contract/project'
 import type { Redis } from 'ioredis'
-import { decodeCursor, encodeCursor } from './build-cursor.ts'
 import { recordKey } from './build-keys.ts'
 import { fleetKey } from './fleet-keys.ts'
 import { usedReservationSeconds, type Reservation } from './idempotency.ts'
@@ -114,16 +113,16 @@ export class FleetRepository {
     return fleet
   }
 
-  /** One page of fleets, newest first. @throws ProblemError `invalid-parameter` for a cursor that is none of ours */
+  /** One page of fleets, newest first. */
   async list({ limit, cursor }: ListFleetsQuery): Promise<FleetPage> {
-    const max = cursor === undefined ? '+' : `(${decodeCursor(cursor)}`
+    const max = cursor === undefined ? '+' : `(${cursor}`
     const index = this.#project === undefined ? fleetKey.all : fleetKey.own(this.#project)
     const ids = await whileAvailable(() => this.#redis.zrevrangebylex(index, max, '-', 'LIMIT', 0, limit + 1))
     const found = await this.#getAll(ids.slice(0, limit))
     const last = ids[limit - 1]
     return {
       items: found.filter((fleet) => fleet !== undefined),
-      ...(ids.length > limit && last !== undefined ? { nextCursor: encodeCursor(last) } : {}),
+      ...(ids.length > limit && last !== undefined ? { nextCursor: last } : {}),
     }
   }
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { concludeBuild } from '@edgesmith/builds/build-conclusion'
 import { cancelBuild, finishBuild, retryBuild, startBuild } from '@edgesmith/builds/build-state'
-import { encodeCursor } from '@edgesmith/builds/build-cursor'
 import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { takeFlight } from '@edgesmith/builds/flight'
 import { ProblemError, type ProblemCode } from '@edgesmith/contract/problem'
@@ -61,7 +60,7 @@ describe('builds and fleets of several projects', () => {
         assert.deepEqual(items, [theirs])
       }
       // The place of another project's build is no more than a time.
-      const cursor = encodeCursor(uuidv7())
+      const cursor = uuidv7()
       const { items } = await stage.repository.within(theirs).list({ limit: 10, cursor })
       assert.deepEqual(items, [theirs])
     }

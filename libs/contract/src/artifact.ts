@@ -75,8 +75,7 @@ export const DownloadUrlRequest = Type.Object(
     ),
     clientAddress: Type.Optional(
       Type.String({
-        minLength: 2,
-        maxLength: 64,
+        pattern: '^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?$',
         description:
           'Only clients with this IPv4 or IPv6 address, or in this network (CIDR), may use the URL.',
         examples: ['203.0.113.7', '2001:db8::/48'],

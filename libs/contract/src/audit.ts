@@ -1,6 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { Role } from './access.ts'
-import { Timestamp } from './identifiers.ts'
+import { Cursor, NextCursor, Timestamp } from './identifiers.ts'
 import { TenantId } from './project.ts'
 
 const example = {
@@ -101,7 +101,7 @@ export const ListAuditQuery = Type.Object(
   {
     ...filters,
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Records in a page.' }),
-    cursor: Type.Optional(Type.String({ format: 'uuid', description: '`nextCursor` of the page before.' })),
+    cursor: Type.Optional(Cursor),
   },
   { additionalProperties: false },
 )
@@ -110,7 +110,7 @@ export const ListAuditQuery = Type.Object(
 export const AuditPage = Type.Object(
   {
     items: Type.Array(AuditRecord),
-    nextCursor: Type.Optional(Type.String({ description: 'Cursor of the next page; left out on the last.' })),
+    nextCursor: Type.Optional(NextCursor),
   },
   { title: 'AuditPage', additionalProperties: false, examples: [{ items: [example] }] },
 )

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { Artifact, artifactExample } from './artifact.ts'
 import { BuildSpec, BuildTarget, Labels } from './build-spec.ts'
 import { Diagnostic } from './diagnostic.ts'
-import { BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
+import { BuildId, Cursor, FileName, NextCursor, Sha256Hex, Timestamp } from './identifiers.ts'
 import { ProjectId, TenantId } from './project.ts'
 import { CanvosTag } from './release.ts'
 import { Sealed } from './secret.ts'
@@ -236,9 +236,7 @@ export const ListBuildsQuery = Type.Object(
       }),
     ),
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Builds in a page.' }),
-    cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: '`nextCursor` of the page before.' }),
-    ),
+    cursor: Type.Optional(Cursor),
   },
   { additionalProperties: false },
 )
@@ -247,7 +245,7 @@ export const ListBuildsQuery = Type.Object(
 export const BuildPage = Type.Object(
   {
     items: Type.Array(BuildAnswer),
-    nextCursor: Type.Optional(Type.String({ description: 'Cursor of the next page; left out on the last.' })),
+    nextCursor: Type.Optional(NextCursor),
   },
   { title: 'BuildPage', additionalProperties: false, examples: [{ items: [example] }] },
 )

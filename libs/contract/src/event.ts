@@ -34,6 +34,22 @@ export const LogEvent = Type.Object(
 /** What `GET /v1/builds/{id}/events` sends as the data of each server-sent event. */
 export const BuildEvent = Type.Union([StateEvent, ProgressEvent, LogEvent], { title: 'BuildEvent' })
 
+/** Ids of events are those of a Redis stream: two numbers, with as many digits as they have at the most. */
+export const eventIdPattern = '^[0-9]{1,16}-[0-9]{1,16}$'
+
+/** Identifier of a server-sent event, of one build. */
+export const EventId = Type.String({ pattern: eventIdPattern, examples: ['1773480413589-0'] })
+
+/** A server-sent event, by its fields. */
+export const ServerSentBuildEvent = Type.Object(
+  {
+    id: EventId,
+    event: Type.Enum(['state', 'progress', 'log']),
+    data: Type.String({ contentMediaType: 'application/json', contentSchema: BuildEvent }),
+  },
+  { title: 'ServerSentBuildEvent', additionalProperties: false },
+)
+
 export type StateEvent = Static<typeof StateEvent>
 export type ProgressEvent = Static<typeof ProgressEvent>
 export type LogEvent = Static<typeof LogEvent>

@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox'
 import { BuildInputs, BuildSpec, InputFile, Labels } from './build-spec.ts'
 import { BuildState } from './build.ts'
 import { Diagnostic } from './diagnostic.ts'
-import { ArtifactId, BuildId, FileName, Sha256Hex, Timestamp } from './identifiers.ts'
+import { ArtifactId, BuildId, Cursor, FileName, NextCursor, Sha256Hex, Timestamp } from './identifiers.ts'
 import { ProjectId, TenantId } from './project.ts'
 
 /** Most sites of a fleet. */
@@ -152,16 +152,12 @@ export const Fleet = Type.Object(
 export const ListFleetsQuery = Type.Object(
   {
     limit: Type.Integer({ minimum: 1, maximum: 200, default: 50, description: 'Fleets in a page.' }),
-    cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: '`nextCursor` of the page before.' }),
-    ),
+    cursor: Type.Optional(Cursor),
   },
   { additionalProperties: false },
 )
 
-const nextCursor = Type.Optional(
-  Type.String({ description: 'Cursor of the next page; left out on the last.' }),
-)
+const nextCursor = Type.Optional(NextCursor)
 
 /** One page of fleets, newest first. */
 export const FleetPage = Type.Object(
@@ -187,9 +183,7 @@ export const ListSitesQuery = Type.Object(
   {
     state: Type.Optional(BuildState),
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 200, description: 'Sites in a page.' }),
-    cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, description: '`nextCursor` of the page before.' }),
-    ),
+    cursor: Type.Optional(Cursor),
   },
   { additionalProperties: false },
 )

@@ -14,6 +14,15 @@ export const ArtifactId = Type.String({
   examples: ['01939c6b-77d2-7a54-8f0e-5e2f3b9c4d22'],
 })
 
+/** Where a page of a list goes on: `nextCursor` of the page before, the identifier of its last item. */
+export const Cursor = Type.String({ format: 'uuid', description: '`nextCursor` of the page before.' })
+
+/** `Cursor` as an answer has it. */
+export const NextCursor = Type.String({
+  format: 'uuid',
+  description: 'Cursor of the next page; left out on the last.',
+})
+
 /** Identifier of uploaded content: the digest of its bytes, so that equal content has one name. */
 export const ContentId = Type.String({
   pattern: '^sha256:[0-9a-f]{64}$',

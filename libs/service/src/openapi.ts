@@ -61,8 +61,60 @@ const ProjectHeader = Type.Object({
 export async function describeApi(app: App): Promise<void> {
   await app.register(fastifySwagger, {
     openapi: structuredClone(apiDescription) as never,
-    transform: ({ schema, url, route }) => ({ url, schema: withAccess(schema, route.config?.scope) }),
+    transform: ({ schema, url, route }) => ({
+      url,
+      schema: withNamePatterns(withDefaults(withAccess(schema, route.config?.scope))),
+    }),
   })
+}
+
+/** The schema of a route with what a client may leave out of a request as what it is: fields with a default. */
+function withDefaults(schema: FastifySchema): FastifySchema {
+  const { querystring, body } = schema
+  return {
+    ...schema,
+    ...(querystring === undefined ? {} : { querystring: withoutDefaulted(querystring) }),
+    ...(body === undefined ? {} : { body: withoutDefaulted(body) }),
+  }
+}
+
+/** A schema that asks for no field with a default, in objects within it neither: where one is missing it is set. */
+function withoutDefaulted<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(withoutDefaulted) as T
+  if (typeof value !== 'object' || value === null) return value
+  const schema = Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [name, withoutDefaulted<unknown>(item)]),
+  )
+  const { required, properties } = schema
+  if (!Array.isArray(required) || typeof properties !== 'object') return schema as T
+  const hasDefault = (name: string) =>
+    (properties as Record<string, { default?: unknown } | undefined>)[name]?.default !== undefined
+  const asked = (required as string[]).filter((name) => !hasDefault(name))
+  return (asked.length > 0 ? { ...schema, required: asked } : without(schema, 'required')) as T
+}
+
+function without(object: Record<string, unknown>, name: string): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => key !== name))
+}
+
+/** The pattern that TypeBox has for names of any kind. */
+const anyName = '^.*$'
+
+/**
+ * The schema of a route with `propertyNames` where records have a pattern of names: of `patternProperties`, which
+ * OpenAPI had not before 3.1, @fastify/swagger tells the values alone.
+ */
+function withNamePatterns<T>(value: T): T {
+  if (Array.isArray(value)) return value.map(withNamePatterns) as T
+  if (typeof value !== 'object' || value === null) return value
+  const { patternProperties, ...rest } = value as { patternProperties?: Record<string, object> }
+  const schema = Object.fromEntries(
+    Object.entries(rest).map(([name, item]) => [name, withNamePatterns<unknown>(item)]),
+  )
+  const [[pattern, values] = []] = Object.entries(patternProperties ?? {})
+  if (pattern === undefined) return schema as T
+  const names = pattern === anyName ? {} : { propertyNames: { pattern } }
+  return { ...schema, ...names, additionalProperties: withNamePatterns(values) } as T
 }
 
 /** The schema of a route with what its `config.scope` asks for, and the header that goes with credentials. */

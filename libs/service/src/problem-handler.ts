@@ -17,6 +17,7 @@ const byFastifyCode: Readonly<Record<string, ProblemCode>> = {
   FST_PARTS_LIMIT: 'content-too-large',
   FST_FILES_LIMIT: 'content-too-large',
   FST_FIELDS_LIMIT: 'content-too-large',
+  FST_INVALID_JSON_FIELD_ERROR: 'malformed-request',
   FST_INVALID_MULTIPART_CONTENT_TYPE: 'unsupported-media-type',
 }
 
@@ -125,17 +126,27 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     })
 }
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route is there so that another one does not take its path for a parameter; it calls `callNotFound`. */
+    refused?: boolean
+  }
+}
+
 /** Answers every error of an app as problem+json (RFC 9457). The one place that maps errors. */
 export function handleProblems(app: FastifyInstance): void {
-  const routes: { method: string; path: RegExp }[] = []
-  app.addHook('onRoute', ({ method, url }) => {
+  const routes: { method: string; url: string; path: RegExp }[] = []
+  app.addHook('onRoute', ({ method, url, config }) => {
+    if (config?.refused === true) return
     const path = new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}$`)
-    for (const name of [method].flat()) routes.push({ method: name, path })
+    for (const name of [method].flat()) routes.push({ method: name, url, path })
   })
   app.setErrorHandler<FastifyError | ProblemError>(sendProblem)
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0] ?? ''
-    const allowed = new Set(routes.filter((route) => route.path.test(path)).map((route) => route.method))
+    const fitting = routes.filter((route) => route.path.test(path))
+    const own = fitting.filter((route) => route.url === path)
+    const allowed = new Set((own.length > 0 ? own : fitting).map(({ method }) => method))
     const problem =
       allowed.size > 0
         ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, {

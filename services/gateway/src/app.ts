@@ -1,6 +1,7 @@
 import fastifyMultipart from '@fastify/multipart'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { auditRoutes } from '@edgesmith/audit/audit-routes'
+import { ProblemError } from '@edgesmith/contract/problem'
 import { guardRoutes } from '@edgesmith/service/access'
 import { createApp, type App } from '@edgesmith/service/app'
 import { describeApi } from '@edgesmith/service/openapi'
@@ -81,6 +82,14 @@ async function acceptForms(scope: App): Promise<void> {
       parts: partLimit,
       headerPairs: 100,
     },
+  })
+  scope.addHook('preValidation', (request, _reply, done) => {
+    const isBounded = /;\s*boundary\s*=\s*("[^"]|[^\s";])/i.test(request.headers['content-type'] ?? '')
+    done(
+      request.isMultipart() && !isBounded
+        ? new ProblemError('malformed-request', 'The Content-Type of the form names no boundary.')
+        : undefined,
+    )
   })
   scope.addContentTypeParser(
     ['application/yaml', 'text/yaml', 'application/x-yaml'],

@@ -42,7 +42,7 @@ export function parseSpec(text: string): unknown {
 }
 
 /**
- * The build spec in a parsed document; an empty document is an empty spec.
+ * The build spec in a parsed document.
  * @throws ProblemError `invalid-body` with every fault and the JSON Pointer to it.
  */
 export function checkSpec(value: unknown): Static<typeof BuildSpec> {
@@ -55,8 +55,8 @@ export function checkDocument<Schema extends TSchema>(
   name: string,
   value: unknown,
 ): Static<Schema> {
-  const spec = value ?? {}
-  const errors = schemaFaults(schema, spec)
+  // Of a request without a body there is none.
+  const errors = schemaFaults(schema, value ?? null)
   if (errors.length > 0) {
     throw new ProblemError(
       'invalid-body',
@@ -64,5 +64,5 @@ export function checkDocument<Schema extends TSchema>(
       { errors },
     )
   }
-  return spec as Static<Schema>
+  return value as Static<Schema>
 }

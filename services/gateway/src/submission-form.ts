@@ -3,7 +3,7 @@ import { compileValidator } from '@edgesmith/service/request-validation'
 import { Type } from 'typebox'
 
 const file = (description: string) =>
-  Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream', description })
+  Type.Unsafe<never>({ contentMediaType: 'application/octet-stream', description })
 const files = (description: string) => Type.Array(file(description), { description })
 
 /** The parts of the form that `POST /v1/builds` and `POST /v1/validations` take. */

@@ -47,6 +47,33 @@ const cases: Case[] = [
     errors: ['schema.wrong-type '],
   },
   {
+    name: 'no body',
+    send: (api) => api.post('/v1/builds'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['schema.wrong-type '],
+  },
+  {
+    name: 'a spec that says nothing',
+    send: (api) => api.post('/v1/builds').set('content-type', 'application/yaml').send('null\n'),
+    status: 422,
+    type: 'invalid-body',
+    errors: ['schema.wrong-type '],
+  },
+  ...['', '; boundary=', '; boundary=""', '; charset=utf-8'].map((parameter) => ({
+    name: `a form of the type multipart/form-data${parameter}`,
+    send: (api: ReturnType<typeof request>) =>
+      api.post('/v1/builds').set('content-type', `multipart/form-data${parameter}`).send('--x'),
+    status: 400,
+    type: 'malformed-request',
+  })),
+  {
+    name: 'a part that is not the JSON it says it is',
+    send: (api) => api.post('/v1/builds').field('spec', '{', { contentType: 'application/json' }),
+    status: 400,
+    type: 'malformed-request',
+  },
+  {
     name: 'a body of another media type',
     send: (api) => api.post('/v1/builds').set('content-type', 'application/xml').send('<spec/>'),
     status: 415,
@@ -178,6 +205,12 @@ const cases: Case[] = [
     status: 400,
     type: 'invalid-parameter',
     errors: ['schema.format /id'],
+  },
+  {
+    name: 'a method that only a path with a parameter takes',
+    send: (api) => api.get('/v1/uploads/resumable'),
+    status: 405,
+    type: 'method-not-allowed',
   },
   {
     name: 'an upload that is not there',

@@ -139,8 +139,7 @@ describe('a project', () => {
     await assertProblem(other(path, { method: 'DELETE' }), 404, 'build-not-found')
     assert.deepEqual(await answer(own(path), 200), build)
 
-    const cursor = Buffer.from(`b1:${build.id}`).toString('base64url')
-    for (const query of ['', '?state=queued', '?target=iso', '?label=site%3Done', `?cursor=${cursor}`]) {
+    for (const query of ['', '?state=queued', '?target=iso', '?label=site%3Done', `?cursor=${build.id}`]) {
       const { items } = await answer<BuildPage>(other(`/v1/builds${query}`), 200)
       assert.ok(
         items.every(({ project }) => project === 'other'),

@@ -233,18 +233,18 @@ describe('resumable uploads', () => {
       412,
       'unsupported-tus-version',
     ],
-    ['no length', create({}), 400, 'malformed-request'],
+    ['no length', create({}), 400, 'invalid-parameter'],
     ['a length that is none', create({ 'upload-length': '5e1' }), 400, 'invalid-parameter'],
-    ['a length to be told later', create({ 'upload-defer-length': 1 }), 400, 'malformed-request'],
+    ['a length to be told later', create({ 'upload-defer-length': 1 }), 400, 'invalid-parameter'],
     ['nothing', create({ 'upload-length': 0 }), 422, 'empty-file'],
     ['a length beyond the limit', create({ 'upload-length': 64 * MiB + 1 }), 413, 'content-too-large'],
-    ['bad metadata', create({ 'upload-length': 5, 'upload-metadata': 'a b c' }), 400, 'malformed-request'],
-    ['a bad digest', create({ 'upload-length': 5, 'repr-digest': 'sha-256=x' }), 400, 'malformed-request'],
+    ['bad metadata', create({ 'upload-length': 5, 'upload-metadata': 'a b c' }), 400, 'invalid-parameter'],
+    ['a bad digest', create({ 'upload-length': 5, 'repr-digest': 'sha-256=x' }), 400, 'invalid-parameter'],
     [
       'a bad checksum',
       create({ 'upload-length': 5, 'upload-checksum': 'crc32 AAAA' }),
       400,
-      'malformed-request',
+      'invalid-parameter',
     ],
     [
       'parts of uploads',
@@ -278,7 +278,7 @@ describe('resumable uploads', () => {
       'unsupported-media-type',
     )
     assertProblem(await append(url, 0, Buffer.concat([content, content])), 413, 'content-too-large')
-    assertProblem(await tusRequest('PATCH', url, {}, content), 400, 'malformed-request')
+    assertProblem(await tusRequest('PATCH', url, {}, content), 400, 'invalid-parameter')
     assert.equal(await offsetOf(url), 0)
   })
 

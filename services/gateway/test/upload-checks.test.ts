@@ -36,8 +36,22 @@ describe('checks of an upload', () => {
       422,
       'digest-mismatch',
     ],
-    ['a Content-Digest that is none', content, { 'content-digest': 'sha-256=1' }, 400, 'malformed-request'],
-    ['only an old digest', content, { 'repr-digest': 'md5=:AAAA:' }, 400, 'malformed-request'],
+    [
+      'a Content-Digest that is none',
+      content,
+      { 'content-digest': 'sha-256=1' },
+      400,
+      'invalid-parameter',
+      'schema.pattern',
+    ],
+    [
+      'only an old digest',
+      content,
+      { 'repr-digest': 'md5=:AAAA:' },
+      400,
+      'invalid-parameter',
+      'schema.pattern',
+    ],
   ]
   for (const [name, bytes, headers, status, type, fault] of refused) {
     it(`refuses ${name} and keeps nothing`, async () => {

@@ -26,10 +26,10 @@ import { isNotModified, isRangeCurrent } from '../preconditions.ts'
 import { redirectUrl } from '../redirect.ts'
 import { ClientGone, readyBody, type ReadyBody } from '../send-body.ts'
 
-const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
+/** Of the media type of the artifact, or of several ranges of it. */
 const bytes = (description: string) => ({
   description,
-  content: { 'application/octet-stream': { schema: Bytes } },
+  content: { '*/*': { schema: Type.Unsafe<never>({}) } },
 })
 
 const text = (description: string, examples: string[] = []) =>

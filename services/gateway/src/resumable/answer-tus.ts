@@ -16,7 +16,7 @@ import { TusDataStore } from './tus-data-store.ts'
 export const resumablePath = '/v1/uploads/resumable'
 
 /** The version of the protocol that is spoken. */
-const version = '1.0.0'
+export const tusVersion = '1.0.0'
 
 /** How long a request that others wait for may still write down what it has, in milliseconds. */
 const drainMs = 250
@@ -59,8 +59,6 @@ export async function answerTus(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Promise<null> {
-  reply.header('tus-resumable', version)
-  assertVersion(request)
   const datastore = new TusDataStore({ uploads, ttlMs, expected, isAtomic: checksums.length > 0 })
   let failure: unknown
   const server = new Server({
@@ -104,12 +102,26 @@ function toWebRequest({ method, url, headers }: FastifyRequest, body: Readable |
   })
 }
 
-/** The library answers another version with 400, which the protocol does not mean. */
-function assertVersion({ method, headers }: FastifyRequest): void {
-  if (method === 'OPTIONS' || headers['tus-resumable'] === version) return
-  throw new ProblemError('unsupported-tus-version', `Send the header Tus-Resumable: ${version}`, {
-    headers: { 'tus-version': version },
-  })
+/** Tells the version that is spoken, and refuses another; the library answers one with 400, which the protocol does not mean. */
+export function assertTusVersion(
+  { method, headers }: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+): void {
+  // `GET` is this API's own.
+  if (method === 'GET') {
+    done()
+    return
+  }
+  reply.header('tus-resumable', tusVersion)
+  const isSpoken = method === 'OPTIONS' || headers['tus-resumable'] === tusVersion
+  done(
+    isSpoken
+      ? undefined
+      : new ProblemError('unsupported-tus-version', `Send the header Tus-Resumable: ${tusVersion}`, {
+          headers: { 'tus-version': tusVersion },
+        }),
+  )
 }
 
 function asProblem(failure: unknown, status: number, text: string): Error {

@@ -23,7 +23,8 @@ export async function artifactProxy(app: App, { config, artifactAgent }: Gateway
       undici: artifactAgent,
       prefix,
       rewritePrefix: prefix,
-      httpMethods: ['GET', 'HEAD', 'POST', 'DELETE'],
+      // Which of them a path takes is told by the artifact service.
+      httpMethods: app.supportedMethods,
       replyOptions: {
         rewriteRequestHeaders: (request, headers) => ({
           ...withoutCredentials(withClientAddress(request, headers)),

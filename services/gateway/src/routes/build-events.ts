@@ -2,7 +2,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { IdentifiedEvent } from '@edgesmith/builds/build-archive'
 import { readLog } from '@edgesmith/builds/build-log'
-import { BuildEvent } from '@edgesmith/contract/event'
+import { EventId, ServerSentBuildEvent } from '@edgesmith/contract/event'
 import { BuildId } from '@edgesmith/contract/identifiers'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
@@ -36,15 +36,13 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
           'Server-sent events: first all there were, then each as it happens, until the build ends. Send the id of the last event seen as `Last-Event-ID` to go on after it without loss.',
         params: Params,
         headers: Type.Object({
-          'last-event-id': Type.Optional(
-            Type.String({ maxLength: 64, description: 'Id of the last event seen.' }),
-          ),
+          'last-event-id': Type.Optional({ ...EventId, description: 'Id of the last event seen.' }),
         }),
         response: {
           200: {
             description:
               'The events. Each has an `id`, an `event` (`state`, `progress` or `log`) and JSON `data`.',
-            content: { 'text/event-stream': { schema: Type.Unsafe<Readable>(BuildEvent) } },
+            content: { 'text/event-stream': { schema: Type.Unsafe<Readable>(ServerSentBuildEvent) } },
           },
           ...problemResponses('invalid-parameter', 'build-not-found'),
         },

@@ -12,7 +12,6 @@ import {
   ListSitesQuery,
   SiteName,
 } from '@edgesmith/contract/fleet'
-import { decodeCursor, encodeCursor } from '@edgesmith/builds/build-cursor'
 import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { fleetObject } from '@edgesmith/fleets/fleet-record'
 import { isoOf } from '@edgesmith/fleets/iso-of'
@@ -204,9 +203,8 @@ function addSites(app: App, context: GatewayContext): void {
         },
       },
     },
-    async ({ principal, params: { id }, query: { state, limit, cursor } }) => {
+    async ({ principal, params: { id }, query: { state, limit, cursor: after } }) => {
       const { fleets } = inProject(context, principal)
-      const after = cursor === undefined ? undefined : decodeCursor(cursor)
       await fleets.get(id)
       const builds = await fleets.listBuilds(id, { state, after, limit: limit + 1 })
       const last = builds.length > limit ? builds[limit - 1] : undefined
@@ -220,7 +218,7 @@ function addSites(app: App, context: GatewayContext): void {
             ...(iso === undefined ? {} : { artifactId: iso.id }),
           }
         }),
-        ...(last === undefined ? {} : { nextCursor: encodeCursor(last.id) }),
+        ...(last === undefined ? {} : { nextCursor: last.id }),
       }
     },
   )

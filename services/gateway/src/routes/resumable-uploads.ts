@@ -1,3 +1,4 @@
+import { DigestHeader, UploadChecksum } from '@edgesmith/contract/digest-header'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { ResumableUpload } from '@edgesmith/contract/upload'
 import type { App } from '@edgesmith/service/app'
@@ -9,7 +10,7 @@ import { ResumableUploads } from '@edgesmith/uploads/resumable-uploads'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { inProject, type GatewayContext } from '../context.ts'
-import { answerTus, resumablePath } from '../resumable/answer-tus.ts'
+import { answerTus, assertTusVersion, resumablePath, tusVersion } from '../resumable/answer-tus.ts'
 import type { TusContext } from '../resumable/answer-tus.ts'
 import { readChecksums } from '../resumable/checked-body.ts'
 import { RedisLocker } from '../resumable/redis-locker.ts'
@@ -18,22 +19,21 @@ import { withoutBodyValidation } from '../submission-form.ts'
 
 const chunkType = 'application/offset+octet-stream'
 const body = {
-  content: { [chunkType]: { schema: Type.Unsafe<never>({ type: 'string', contentMediaType: chunkType }) } },
+  content: { [chunkType]: { schema: Type.Unsafe<never>({ contentMediaType: chunkType }) } },
 }
 const Params = Type.Object({
   id: Type.String({ format: 'uuid', description: 'Identifier of the resumable upload.' }),
 })
-const TusVersion = Type.String({ description: 'Version of the tus protocol: `1.0.0`.', examples: ['1.0.0'] })
 const Count = (description: string) => Type.String({ pattern: '^(0|[1-9][0-9]*)$', description })
-const tusHeaders = { 'tus-resumable': Type.Optional(TusVersion) }
-const checksumHeaders = {
-  'upload-checksum': Type.Optional(
-    Type.String({
-      description: 'Digest of this body: `sha1`, `sha256` or `sha512`, a space, and the digest in base64.',
-    }),
-  ),
-  'content-digest': Type.Optional(Type.String({ description: 'Digest of this body (RFC 9530).' })),
+const tusHeaders = {
+  'tus-resumable': Type.Enum([tusVersion], { description: 'Version of the tus protocol.' }),
 }
+const checksumHeaders = {
+  'upload-checksum': Type.Optional(UploadChecksum),
+  'content-digest': Type.Optional(DigestHeader('Digest of this body')),
+}
+/** A name, and a value in base64: one pair of `Upload-Metadata` (tus 1.0, extension creation). */
+const metadataPair = '[!-+\\--~]+(?: (?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)?'
 const textHeader = (description: string) => ({ type: 'string', description })
 const answered = {
   'Tus-Resumable': textHeader('Version of the tus protocol.'),
@@ -63,6 +63,8 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
     scope.addContentTypeParser(chunkType, (_request, payload, parsed) => {
       parsed(null, payload)
     })
+    // Another version is a matter of the protocol, and told as such before anything else of a request.
+    scope.addHook('preValidation', assertTusVersion)
     const { redis, config } = context
     const tusOf: TusOf = ({ principal, method }) => ({
       uploads: new ResumableUploads(
@@ -74,6 +76,7 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
       limits: config.uploadLimits,
     })
     addCreation(scope, tusOf)
+    refuseGet(scope)
     addTransfer(scope, tusOf)
     addManagement(scope, tusOf)
     done()
@@ -128,17 +131,15 @@ function addCreation(app: App, tusOf: TusOf): void {
           'Begins an upload by the [tus protocol](https://tus.io/protocols/resumable-upload), version 1.0 with the extensions creation, creation-with-upload, checksum, expiration and termination; any tus client can be pointed here. The first bytes may come with the request.',
         headers: Type.Object({
           ...tusHeaders,
-          'upload-length': Type.Optional(Count('Size of the file, in bytes.')),
+          'upload-length': Count('Size of the file, in bytes.'),
           'upload-metadata': Type.Optional(
             Type.String({
+              pattern: `^${metadataPair}(?:,${metadataPair})*$`,
               description: '`filename` and its value in base64, which becomes the name of the upload.',
+              examples: ['filename Y29yZS50YXIuenN0'],
             }),
           ),
-          'repr-digest': Type.Optional(
-            Type.String({
-              description: 'Digest of the whole file (RFC 9530), verified once it is complete.',
-            }),
-          ),
+          'repr-digest': Type.Optional(DigestHeader('Digest of the whole file, once it is complete')),
           ...checksumHeaders,
         }),
         body,
@@ -160,6 +161,14 @@ function addCreation(app: App, tusOf: TusOf): void {
       return answerTus(tusOf(request), { expected, checksums }, request, reply)
     },
   )
+}
+
+/** Tells what `GET /v1/uploads/{id}` would take for the id of an upload that it takes no `GET`. */
+function refuseGet(app: App): void {
+  const config = { scope: 'any', refused: true } as const
+  app.get(resumablePath, { config, schema: { hide: true } }, (_request, reply) => {
+    reply.callNotFound()
+  })
 }
 
 function addTransfer(app: App, tusOf: TusOf): void {
@@ -200,7 +209,7 @@ function addTransfer(app: App, tusOf: TusOf): void {
         params: Params,
         headers: Type.Object({
           ...tusHeaders,
-          'upload-offset': Type.Optional(Count('Offset of the first byte in the file.')),
+          'upload-offset': Count('Offset of the first byte in the file.'),
           ...checksumHeaders,
         }),
         body,

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
+import { DigestHeader } from '@edgesmith/contract/digest-header'
 import { ContentId, FileName, fileNamePattern } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { Upload } from '@edgesmith/contract/upload'
@@ -14,7 +15,7 @@ import { inProject, type GatewayContext } from '../context.ts'
 import { discardBody } from '../discard-body.ts'
 import { withoutBodyValidation } from '../submission-form.ts'
 
-const Bytes = Type.Unsafe<never>({ type: 'string', contentMediaType: 'application/octet-stream' })
+const Bytes = Type.Unsafe<never>({ contentMediaType: 'application/octet-stream' })
 const uploadBody = {
   content: {
     'application/octet-stream': { schema: Bytes },
@@ -23,12 +24,8 @@ const uploadBody = {
 }
 
 const digestHeaderNames = ['Content-Digest', 'Repr-Digest'] as const
-const DigestHeader = Type.Optional(
-  Type.String({
-    description: 'Digest of the file (RFC 9530), `sha-256=:<base64>:` or `sha-512=:<base64>:`; verified.',
-  }),
-)
-const DigestHeaders = Type.Object({ 'content-digest': DigestHeader, 'repr-digest': DigestHeader })
+const DigestOfFile = Type.Optional(DigestHeader('Digest of the file'))
+const DigestHeaders = Type.Object({ 'content-digest': DigestOfFile, 'repr-digest': DigestOfFile })
 
 /** `POST /v1/uploads` and `GET /v1/uploads/{id}`. */
 export function uploadRoutes(parent: App, context: GatewayContext): void {
