@@ -9,6 +9,7 @@ export const setUpVariables = {
   DOCKER_HOST: 'address of the Docker daemon',
   EDGESMITH_TEST_ENGINE_IMAGE: 'reference of the engine image',
   EDGESMITH_TEST_SYFT: 'path of syft',
+  EDGESMITH_TEST_SCHEMATHESIS: 'path of schemathesis',
   EDGESMITH_TEST_CANVOS_REPOSITORY: "path of the CanvOS fixture's git repository",
   EDGESMITH_TEST_CANVOS_ARG_FILE: "file of the build arguments that point at the fixture's registry",
 } as const satisfies Record<string, string>
