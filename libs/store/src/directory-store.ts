@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
 import {
   access,
   constants,
@@ -228,8 +230,7 @@ class DirectoryStore implements ObjectStore {
 /** Writes a new file with its sums and syncs it to the disk; returns how many bytes the content has. */
 async function writeDurably(path: string, body: Readable | Buffer, signal?: AbortSignal): Promise<number> {
   const source = Buffer.isBuffer(body) ? Readable.from([body], { objectMode: false }) : body
-  // Opened here rather than by the stream: a source that fails at once must not leave a file that is made later.
-  await using file = await open(path, 'wx', fileMode)
+  const file = createWriteStream(path, { flags: 'wx', flush: true, mode: fileMode })
   const sums = new BlockSums()
   const withSums = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
@@ -238,7 +239,12 @@ async function writeDurably(path: string, body: Readable | Buffer, signal?: Abor
     }
     yield sums.trailer()
   }
-  await pipeline(source, withSums, file.createWriteStream({ flush: true }), { signal })
+  try {
+    await pipeline(source, withSums, file, { signal })
+  } finally {
+    // A source that fails at once must not leave a file that is made after the caller removed it.
+    if (!file.closed) await once(file, 'close')
+  }
   return sums.size
 }
 

@@ -1,7 +1,7 @@
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { listRecords } from './resumable-record.ts'
-import type { UploadLimits } from './upload-limits.ts'
+import type { SharedQuota, UploadLimits } from './upload-limits.ts'
 
 /** Where the bytes of uploads are. */
 export const dataPrefix = 'uploads/data/'
@@ -20,29 +20,56 @@ export async function usedBytes(store: ObjectStore): Promise<number> {
   return used
 }
 
+/** How many bytes there is room for, and what is said to who sends more. */
+export type Room = { readonly bytes: number; readonly exceeded: ProblemError }
+
 /**
- * How many bytes an upload can have without all of them going beyond the quota.
+ * How many bytes an upload can have without all of them going beyond a quota; undefined where there is none.
  * @throws ProblemError `quota-exceeded` when there is no room at all
  */
-export async function roomFor(store: ObjectStore, limits: UploadLimits): Promise<number> {
-  if (limits.quotaBytes === undefined) return Number.POSITIVE_INFINITY
-  const room = limits.quotaBytes - (await usedBytes(store))
-  if (room <= 0) throw quotaExceeded(limits.quotaBytes)
-  return room
+export async function roomFor(store: ObjectStore, limits: UploadLimits): Promise<Room | undefined> {
+  let smallest: Room | undefined
+  for (const quota of await quotasOf(store, limits)) {
+    const room = await roomIn(quota)
+    if (room.bytes <= 0) throw room.exceeded
+    if (smallest === undefined || room.bytes < smallest.bytes) smallest = room
+  }
+  return smallest
 }
 
 /**
- * Holds the quota once an upload's bytes are in the store. Several that arrive at the same time each
- * see the others here, so that they cannot go beyond it together.
+ * Holds the quotas once an upload's bytes are in the store. Several that arrive at the same time each
+ * see the others here, so that they cannot go beyond one together.
  * @throws ProblemError `quota-exceeded`
  */
-export async function holdQuota(store: ObjectStore, { quotaBytes }: UploadLimits): Promise<void> {
-  if (quotaBytes !== undefined && (await usedBytes(store)) > quotaBytes) throw quotaExceeded(quotaBytes)
+export async function holdQuota(store: ObjectStore, limits: UploadLimits): Promise<void> {
+  for (const quota of await quotasOf(store, limits)) {
+    const room = await roomIn(quota)
+    if (room.bytes < 0) throw room.exceeded
+  }
 }
 
-export function quotaExceeded(quotaBytes: number): ProblemError {
+type Quota = SharedQuota & { readonly owner: 'project' | 'tenant' }
+
+async function quotasOf(store: ObjectStore, { quotaBytes, sharedQuota }: UploadLimits): Promise<Quota[]> {
+  const shared = await sharedQuota?.()
+  return [
+    ...(quotaBytes === undefined ? [] : [{ bytes: quotaBytes, stores: [store], owner: 'project' as const }]),
+    ...(shared === undefined ? [] : [{ ...shared, owner: 'tenant' as const }]),
+  ]
+}
+
+async function roomIn({ bytes, stores, owner }: Quota): Promise<Room> {
+  let left = bytes
+  for (const store of stores) left -= await usedBytes(store)
+  return { bytes: left, exceeded: quotaExceeded(bytes, owner) }
+}
+
+function quotaExceeded(bytes: number, owner: Quota['owner']): ProblemError {
+  const remedy =
+    owner === 'project' ? 'to raise UPLOAD_QUOTA_BYTES' : "to raise the tenant's limit `uploadBytes`"
   return new ProblemError(
     'quota-exceeded',
-    `With this file all uploads of the project would hold more than the ${quotaBytes} bytes they may have together. Ask the operator to remove uploads that are no longer used or to raise UPLOAD_QUOTA_BYTES.`,
+    `With this file all uploads of the ${owner} would hold more than the ${bytes} bytes they may have together. Ask the operator to remove uploads that are no longer used or ${remedy}.`,
   )
 }

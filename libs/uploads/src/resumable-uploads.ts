@@ -3,7 +3,7 @@ import { fileNamePattern } from '@edgesmith/contract/identifiers'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ContentDigest } from './content-digest.ts'
-import { holdQuota, quotaExceeded, roomFor } from './quota.ts'
+import { holdQuota, roomFor } from './quota.ts'
 import { PartWriter } from './part-writer.ts'
 import { inspectObject } from './inspect-object.ts'
 import { readRecord, recordPrefix, writeRecord } from './resumable-record.ts'
@@ -33,12 +33,13 @@ export class ResumableUploads {
 
   /** Begins an upload. @throws ProblemError `empty-file`, `content-too-large`, `quota-exceeded` */
   async create({ id, size, metadata, expected }: NewResumableUpload): Promise<void> {
-    const { limitBytes, quotaBytes } = this.#limits
+    const { limitBytes } = this.#limits
     if (size === 0) throw new ProblemError('empty-file', 'A file without content cannot be uploaded.')
     if (size > limitBytes) {
       throw new ProblemError('content-too-large', `The file is larger than ${limitBytes} bytes.`)
     }
-    if (size > (await roomFor(this.#store, this.#limits))) throw quotaExceeded(quotaBytes ?? 0)
+    const room = await roomFor(this.#store, this.#limits)
+    if (room !== undefined && size > room.bytes) throw room.exceeded
     const record: ResumableRecord = {
       ...{ id, createdAt: new Date().toISOString(), size, metadata },
       expected: expected.map(({ algorithm, value }) => ({ algorithm, value: value.toString('base64') })),

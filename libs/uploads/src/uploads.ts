@@ -11,7 +11,7 @@ import { Type } from 'typebox'
 import type { Static } from 'typebox'
 import type { ContentDigest } from './content-digest.ts'
 import { InspectedStream } from './inspected-stream.ts'
-import { dataPrefix, holdQuota, quotaExceeded, roomFor } from './quota.ts'
+import { dataPrefix, holdQuota, roomFor } from './quota.ts'
 import type { UploadLimits } from './upload-limits.ts'
 import { awaitRemoval, entryKey, renewUse, wasUsedLately, writeUse } from './upload-use.ts'
 
@@ -49,14 +49,17 @@ export async function stageUpload(
   { expected = [], signal }: StageOptions = {},
 ): Promise<StagedUpload> {
   const room = await roomFor(store, limits)
-  const isCrowded = room < limits.limitBytes
+  const crowded = room !== undefined && room.bytes < limits.limitBytes ? room : undefined
   const objectKey = newDataKey()
-  const through = new InspectedStream(isCrowded ? { ...limits, limitBytes: room } : limits, expected)
+  const through = new InspectedStream(
+    { ...limits, limitBytes: crowded?.bytes ?? limits.limitBytes },
+    expected,
+  )
   try {
     await putThrough(store, objectKey, { source, through }, { signal })
   } catch (error) {
     const isTooLarge = error instanceof ProblemError && error.code === 'content-too-large'
-    throw isTooLarge && isCrowded ? quotaExceeded(limits.quotaBytes ?? 0) : error
+    throw isTooLarge && crowded !== undefined ? crowded.exceeded : error
   }
   const staged = stagedUpload(objectKey, through)
   try {

@@ -54,6 +54,23 @@ describe('the quota of uploads', () => {
     assert.equal(await usedBytes(store), 31)
   })
 
+  it('is shared with other stores where it is the quota of their tenant', async () => {
+    await using other = await openTemporaryStore()
+    const shared = {
+      limitBytes: 1000,
+      sharedQuota: () => Promise.resolve({ bytes: 100, stores: [store, other.store] }),
+    }
+    const send = async (to: ObjectStore, size: number) =>
+      commitUpload(
+        to,
+        await stageUpload(to, Readable.from([Buffer.alloc(size)], { objectMode: false }), shared),
+      )
+    await send(other.store, 60)
+    await assert.rejects(send(store, 41), isProblem('quota-exceeded'))
+    await send(store, 40)
+    await assert.rejects(send(other.store, 1), isProblem('quota-exceeded'))
+  })
+
   it('tells an upload that is too large for anyone from one that there is no room for', async () => {
     await assert.rejects(
       stageUpload(store, Readable.from([Buffer.alloc(11)], { objectMode: false }), {

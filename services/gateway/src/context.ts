@@ -8,6 +8,7 @@ import type { Identity } from '@edgesmith/identity/identity'
 import type { Keyring } from '@edgesmith/secrets/keyring'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import type { ProjectStores } from '@edgesmith/store/project-stores'
+import type { SharedQuota, UploadLimits } from '@edgesmith/uploads/upload-limits'
 import type { Redis } from 'ioredis'
 import type { Agent } from 'undici'
 import type { GatewayConfig } from './config.ts'
@@ -44,6 +45,7 @@ export type ProjectContext = Omit<GatewayContext, 'stores' | 'events'> & {
   readonly principal: Principal
   readonly store: ObjectStore
   readonly events: EventReader
+  readonly uploadLimits: UploadLimits
 }
 
 /** The part of the project that a request acts in. */
@@ -56,5 +58,16 @@ export function inProject(context: GatewayContext, principal: Principal): Projec
     repository: common.repository.within(principal),
     fleets: common.fleets.within(principal),
     events: common.events.within(principal),
+    uploadLimits: { ...common.config.uploadLimits, sharedQuota: () => quotaOfTenant(context, principal) },
   }
+}
+
+async function quotaOfTenant(
+  { identity, stores }: GatewayContext,
+  { tenant: id }: Principal,
+): Promise<SharedQuota | undefined> {
+  const tenant = await identity.tenants.find(id)
+  const bytes = tenant?.limits?.uploadBytes
+  if (tenant === undefined || bytes === undefined) return undefined
+  return { bytes, stores: tenant.projects.map((project) => stores.of({ tenant: id, project: project.id })) }
 }

@@ -11,7 +11,7 @@ import type { ProjectContext } from './context.ts'
  * Makes the user-data of a fleet's build an upload, where a worker that runs it again looks for it.
  * @throws ProblemError `state-conflict` when the fleet's user-data is no longer stored
  */
-export async function provideUserData({ store, config }: ProjectContext, build: Build): Promise<void> {
+export async function provideUserData({ store, uploadLimits }: ProjectContext, build: Build): Promise<void> {
   const fleet = build.fleet === undefined ? undefined : await readFleet(store, build.fleet.id)
   if (fleet === undefined) return
   const userData = await readUserData(store, fleet, build.id).catch((error: unknown) => {
@@ -22,6 +22,6 @@ export async function provideUserData({ store, config }: ProjectContext, build: 
       { cause: error },
     )
   })
-  const staged = await stageUpload(store, Readable.from([userData]), config.uploadLimits)
+  const staged = await stageUpload(store, Readable.from([userData]), uploadLimits)
   await commitUpload(store, staged, { fileName: 'user-data' })
 }

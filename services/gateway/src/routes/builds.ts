@@ -71,8 +71,8 @@ export function buildRoutes(app: App, context: GatewayContext): void {
       // Rather than to receive the files first and refuse them then.
       await pingRedis(context.redis)
       const own = inProject(context, request.principal)
-      const { store, config } = own
-      await using submission = await readSubmission(request, { store, limits: config.uploadLimits })
+      const { store, uploadLimits } = own
+      await using submission = await readSubmission(request, { store, limits: uploadLimits })
       const { build, replayed } = await submitBuild(own, submission, request.headers['idempotency-key'])
       reply.code(202).header('location', `/v1/builds/${build.id}`)
       if (replayed) reply.header('idempotent-replayed', 'true')

@@ -96,8 +96,8 @@ function addFleets(app: App, context: GatewayContext): void {
       // Rather than to receive the files first and refuse them then.
       await pingRedis(context.redis)
       const own = inProject(context, request.principal)
-      const { store, config } = own
-      const asked = await readFleetRequest(request, { store, limits: config.uploadLimits })
+      const { store, uploadLimits } = own
+      const asked = await readFleetRequest(request, { store, limits: uploadLimits })
       await using _submission = asked.submission
       const { fleet, replayed } = await submitFleet(own, asked, request.headers['idempotency-key'])
       reply.code(202).header('location', `/v1/fleets/${fleet.id}`)

@@ -66,15 +66,15 @@ export function resumableUploadRoutes(parent: App, context: GatewayContext): voi
     // Another version is a matter of the protocol, and told as such before anything else of a request.
     scope.addHook('preValidation', assertTusVersion)
     const { redis, config } = context
-    const tusOf: TusOf = ({ principal, method }) => ({
-      uploads: new ResumableUploads(
-        storeFor(method, inProject(context, principal).store),
-        config.uploadLimits,
-      ),
-      locker: new RedisLocker(redis, principal),
-      ttlMs: config.resumableUploadTtlMs,
-      limits: config.uploadLimits,
-    })
+    const tusOf: TusOf = ({ principal, method }) => {
+      const { store, uploadLimits } = inProject(context, principal)
+      return {
+        uploads: new ResumableUploads(storeFor(method, store), uploadLimits),
+        locker: new RedisLocker(redis, principal),
+        ttlMs: config.resumableUploadTtlMs,
+        limits: uploadLimits,
+      }
+    }
     addCreation(scope, tusOf)
     refuseGet(scope)
     addTransfer(scope, tusOf)

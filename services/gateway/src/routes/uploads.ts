@@ -47,8 +47,6 @@ export function uploadRoutes(parent: App, context: GatewayContext): void {
 }
 
 function addRoutes(app: App, context: GatewayContext): void {
-  const { uploadLimits } = context.config
-
   app.post(
     '/v1/uploads',
     {
@@ -85,7 +83,7 @@ function addRoutes(app: App, context: GatewayContext): void {
       },
     },
     async (request, reply) => {
-      const { store } = inProject(context, request.principal)
+      const { store, uploadLimits } = inProject(context, request.principal)
       const expected = readDigests(request, request.headers)
       const { content, fileName } = await readFile(request)
       const name = request.query.fileName ?? fileName

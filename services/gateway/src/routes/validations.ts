@@ -36,8 +36,8 @@ export function validationRoutes(app: App, context: GatewayContext): void {
     },
     async (request) => {
       const own = inProject(context, request.principal)
-      const { store, config } = own
-      await using submission = await readSubmission(request, { store, limits: config.uploadLimits })
+      const { store, uploadLimits } = own
+      await using submission = await readSubmission(request, { store, limits: uploadLimits })
       return await diagnose(own, submission)
     },
   )
