@@ -36,15 +36,52 @@ export async function acceptBuild(
 ): Promise<void> {
   await writeAccepted(store, { build, ...(reservation === undefined ? {} : { reservation }) })
   try {
-    await repository.create(build, at, reservation)
+    await createOnce(repository, build, at, reservation)
   } catch (error) {
-    // When Redis is away, it is not known whether it has the build.
-    if (error instanceof ProblemError && error.code !== 'upstream-unavailable') {
-      await store.remove(archiveKey.accepted(build.id))
-    }
+    if (isRefused(error)) await store.remove(archiveKey.accepted(build.id))
     throw error
   }
   await queue.enqueue(build)
+}
+
+/**
+ * Creates a build unless there is one of its identifier: a request that was repeated with its `Idempotency-Key`
+ * can have gone on with it.
+ * @throws ProblemError what `BuildRepository.create` throws
+ */
+export async function createOnce(
+  repository: BuildRepository,
+  build: Build,
+  at: Date,
+  reservation: Reservation | undefined,
+  options?: Parameters<BuildRepository['create']>[3],
+): Promise<void> {
+  try {
+    await repository.create(build, at, reservation, options)
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.code !== 'state-conflict') throw error
+  }
+}
+
+/** Whether a build was not created. When Redis is away that is not known: what is stored of the build has to stay. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof ProblemError && error.code !== 'upstream-unavailable'
+}
+
+/**
+ * Goes on with a build that a request accepted and could not tell to Redis, which went away. Undefined where nothing
+ * was accepted under this identifier.
+ */
+export async function resumeBuild(
+  { store, repository, queue }: Parts,
+  reservation: Reservation,
+): Promise<Build | undefined> {
+  const accepted = (await readAccepted(store, reservation.buildId))?.build
+  if (accepted === undefined) return undefined
+  await createOnce(repository, accepted, new Date(accepted.createdAt), reservation)
+  const build = await repository.get(accepted.id)
+  if (build.state === 'queued') await queue.enqueue(build)
+  return build
 }
 
 /**

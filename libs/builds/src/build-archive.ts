@@ -5,7 +5,7 @@ import { Build } from '@edgesmith/contract/build'
 import { BuildEvent } from '@edgesmith/contract/event'
 import { readJson, writeJson } from '@edgesmith/store/json-object'
 import { NoSuchObject, type ObjectStore } from '@edgesmith/store/object-store'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { Reservation } from './idempotency.ts'
 
 /** One event with its id: what a server-sent event carries. */
@@ -61,10 +61,18 @@ export async function putWholeArchive(
   await writeJson(store, archiveKey.whole(build.id), { build, events, ...request })
 }
 
+/** The archive of a build that never ran, if there is one. */
+export function readWholeArchive(
+  store: ObjectStore,
+  id: string,
+): Promise<Static<typeof WholeArchive> | undefined> {
+  return readJson(store, archiveKey.whole(id), WholeArchive)
+}
+
 /** The archived record of a build, if there is one. */
 export async function readArchivedBuild(store: ObjectStore, id: string): Promise<Build | undefined> {
   const record = await readJson(store, archiveKey.record(id), Build)
-  return record ?? (await readJson(store, archiveKey.whole(id), WholeArchive))?.build
+  return record ?? (await readWholeArchive(store, id))?.build
 }
 
 /** The `Idempotency-Key` of a build that never ran, if it came with one. */
@@ -72,7 +80,7 @@ export async function readArchivedReservation(
   store: ObjectStore,
   id: string,
 ): Promise<Reservation | undefined> {
-  return (await readJson(store, archiveKey.whole(id), WholeArchive))?.reservation
+  return (await readWholeArchive(store, id))?.reservation
 }
 
 /** Bytes at the end of an archive of events in which the last one is: more than an event has. */
@@ -82,8 +90,7 @@ const tailBytes = 1024 * 1024
 export async function readLastEventId(store: ObjectStore, id: string): Promise<string | undefined> {
   const key = archiveKey.events(id)
   const stat = await store.stat(key)
-  if (stat === undefined)
-    return (await readJson(store, archiveKey.whole(id), WholeArchive))?.events.at(-1)?.id
+  if (stat === undefined) return (await readWholeArchive(store, id))?.events.at(-1)?.id
   const offset = Math.max(0, stat.size - tailBytes)
   const tail = await text(await store.get(key, { offset, length: stat.size - offset }))
   const line = tail.trimEnd().split('\n').at(-1) ?? ''
@@ -96,8 +103,7 @@ export async function* readArchivedEvents(store: ObjectStore, id: string): Async
   try {
     stream = await store.get(archiveKey.events(id))
   } catch (error) {
-    const whole =
-      error instanceof NoSuchObject ? await readJson(store, archiveKey.whole(id), WholeArchive) : undefined
+    const whole = error instanceof NoSuchObject ? await readWholeArchive(store, id) : undefined
     if (whole === undefined) throw error
     yield* whole.events
     return

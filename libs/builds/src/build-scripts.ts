@@ -10,7 +10,11 @@ declare module 'ioredis' {
     readBuildEvents(...args: Arguments): Result<EventBatchReply, Context>
     nextBuildEventId(...args: Arguments): Result<string | null, Context>
     requestBuildCancel(...args: Arguments): Result<string, Context>
-    reserveIdempotencyKey(...args: Arguments): Result<[outcome: string, buildId: string], Context>
+    reserveIdempotencyKey(
+      ...args: Arguments
+    ): Result<[outcome: string, buildId: string, age?: number], Context>
+    takeIdempotencyKeyOver(...args: Arguments): Result<number, Context>
+    useIdempotencyKey(...args: Arguments): Result<number, Context>
     releaseIdempotencyKey(...args: Arguments): Result<number, Context>
     renewFlight(...args: Arguments): Result<number, Context>
     endFlight(...args: Arguments): Result<number, Context>
@@ -191,19 +195,35 @@ return state
 `
 
 /**
- * KEYS: reservation.
- * ARGV: fingerprint, build id, seconds an unused reservation is kept.
+ * KEYS: reservation. ARGV: fingerprint, build id, seconds a reservation is kept.
+ * Answers of a request in progress for how many seconds it has been.
  */
 const reserveIdempotencyKey = `
-local found = redis.call('HMGET', KEYS[1], 'fingerprint', 'buildId', 'used')
+local now = tonumber(redis.call('TIME')[1])
+local found = redis.call('HMGET', KEYS[1], 'fingerprint', 'buildId', 'used', 'since')
 if not found[1] then
-  redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'buildId', ARGV[2])
+  redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'buildId', ARGV[2], 'since', now)
   redis.call('EXPIRE', KEYS[1], ARGV[3])
   return {'new', ARGV[2]}
 end
 if found[1] ~= ARGV[1] then return {'mismatch', found[2]} end
 if found[3] then return {'replay', found[2]} end
-return {'in-progress', found[2]}
+return {'in-progress', found[2], now - tonumber(found[4] or '0')}
+`
+
+/** KEYS: reservation. ARGV: build id that it was for, build id that it is for from now on, seconds it is kept. */
+const takeIdempotencyKeyOver = `
+local found = redis.call('HMGET', KEYS[1], 'buildId', 'used')
+if found[1] ~= ARGV[1] or found[2] then return 0 end
+redis.call('HSET', KEYS[1], 'buildId', ARGV[2], 'since', redis.call('TIME')[1])
+return redis.call('EXPIRE', KEYS[1], ARGV[3])
+`
+
+/** KEYS: reservation. ARGV: build id, seconds a used reservation is kept. */
+const useIdempotencyKey = `
+if redis.call('HGET', KEYS[1], 'buildId') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'used', '1')
+return redis.call('EXPIRE', KEYS[1], ARGV[2])
 `
 
 /** KEYS: reservation. ARGV: build id. Gives up a reservation that no build has used. */
@@ -261,6 +281,8 @@ const scripts: Record<string, { lua: string; numberOfKeys?: number; readOnly?: b
   nextBuildEventId: { lua: nextBuildEventId, numberOfKeys: 1, readOnly: true },
   requestBuildCancel: { lua: requestBuildCancel, numberOfKeys: 1 },
   reserveIdempotencyKey: { lua: reserveIdempotencyKey, numberOfKeys: 1 },
+  takeIdempotencyKeyOver: { lua: takeIdempotencyKeyOver, numberOfKeys: 1 },
+  useIdempotencyKey: { lua: useIdempotencyKey, numberOfKeys: 1 },
   releaseIdempotencyKey: { lua: releaseIdempotencyKey, numberOfKeys: 1 },
   renewFlight: { lua: renewFlight, numberOfKeys: 1 },
   endFlight: { lua: endFlight, numberOfKeys: 1 },

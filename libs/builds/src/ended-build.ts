@@ -1,7 +1,8 @@
 import type { Build } from '@edgesmith/contract/build'
 import type { BuildEvent } from '@edgesmith/contract/event'
 import type { ObjectStore } from '@edgesmith/store/object-store'
-import { putWholeArchive, type IdentifiedEvent } from './build-archive.ts'
+import { createOnce } from './accepted-build.ts'
+import { putWholeArchive, readWholeArchive, type IdentifiedEvent } from './build-archive.ts'
 import { defaultStreamTtlSeconds } from './build-conclusion.ts'
 import type { BuildRepository } from './build-repository.ts'
 import { stateEvent } from './build-state.ts'
@@ -28,13 +29,31 @@ export async function archiveEndedBuild(store: ObjectStore, ending: EndedBuild):
 
 /**
  * Stores the record of such a build, with the events of its whole life: from now on it is known. Its archive and
- * its artifacts are stored already; when this fails, it is for the caller to remove them.
- * @throws ProblemError what `BuildRepository.create` throws
+ * its artifacts are stored already; when it is refused (`isRefused`), it is for the caller to remove them.
+ * @throws ProblemError what `createOnce` throws
  */
 export async function createEndedBuild(repository: BuildRepository, ending: EndedBuild): Promise<void> {
   const { ended, at, reservation } = ending
   const options = { events: eventsOf(ending), streamTtlSeconds: defaultStreamTtlSeconds }
-  await repository.create(ended, at, reservation, options)
+  await createOnce(repository, ended, at, reservation, options)
+}
+
+/**
+ * Goes on with such a build where it was archived and could not be told to Redis, which went away. Undefined where
+ * there is no archive, or not all of what it tells of.
+ */
+export async function resumeEndedBuild(
+  { store, repository }: { store: ObjectStore; repository: BuildRepository },
+  reservation: Reservation,
+  hasArtifact: (id: string) => Promise<boolean>,
+): Promise<Build | undefined> {
+  const archive = await readWholeArchive(store, reservation.buildId)
+  if (archive === undefined) return undefined
+  const { build, events } = archive
+  for (const { id } of build.artifacts) if (!(await hasArtifact(id))) return undefined
+  const options = { events, streamTtlSeconds: defaultStreamTtlSeconds }
+  await createOnce(repository, build, new Date(build.createdAt), reservation, options)
+  return repository.get(build.id)
 }
 
 function eventsOf({ queued, ended, lines, at }: EndedBuild): IdentifiedEvent[] {

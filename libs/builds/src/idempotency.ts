@@ -9,8 +9,8 @@ import { whileAvailable } from './redis-connection.ts'
 /** Seconds a key answers the build it made. */
 export const usedReservationSeconds = 24 * 60 * 60
 
-/** Seconds after which a reservation whose request died is void. */
-const unusedReservationSeconds = 120
+/** Seconds after which the request that reserved a key and made nothing is taken for dead. */
+const overdueSeconds = 120
 
 /** The right of one request to make the build of an `Idempotency-Key`; see `BuildRepository.create`. */
 export const Reservation = Type.Object({
@@ -27,7 +27,7 @@ export type ReservationOutcome =
   | { outcome: 'new'; reservation: Reservation }
   | { outcome: 'replay'; buildId: string }
   | { outcome: 'mismatch' }
-  | { outcome: 'in-progress' }
+  | { outcome: 'in-progress'; first: Reservation; isOverdue: boolean }
 
 export type ReserveOptions = {
   /** Whose key it is, and what for: the same key of another project or scope is another key. */
@@ -44,8 +44,9 @@ export type ReserveOptions = {
 /**
  * Reserves an `Idempotency-Key` for a request, before it makes its build. `new`: go on, and hand the
  * reservation to `BuildRepository.create`. `replay`: answer that build. `mismatch`: the key was used
- * for a different request. `in-progress`: the first request has not made its build yet; should it
- * have died, its reservation ends after two minutes.
+ * for a different request. `in-progress`: the first request has not made its build yet. It may have
+ * been accepted, but could not be told to Redis; should it have died before, it is overdue after two
+ * minutes, and `takeKeyOver` gives its reservation to another.
  */
 export async function reserveKey(redis: Redis, options: ReserveOptions): Promise<ReservationOutcome> {
   const { project, scope, fingerprint, buildId } = options
@@ -54,8 +55,8 @@ export async function reserveKey(redis: Redis, options: ReserveOptions): Promise
       .update(JSON.stringify([projectName(project), scope, options.key]))
       .digest('hex'),
   )
-  const [outcome, reservedId] = await whileAvailable(() =>
-    defineBuildScripts(redis).reserveIdempotencyKey(key, fingerprint, buildId, unusedReservationSeconds),
+  const [outcome, reservedId, age = 0] = await whileAvailable(() =>
+    defineBuildScripts(redis).reserveIdempotencyKey(key, fingerprint, buildId, usedReservationSeconds),
   )
   switch (outcome) {
     case 'new':
@@ -63,11 +64,36 @@ export async function reserveKey(redis: Redis, options: ReserveOptions): Promise
     case 'replay':
       return { outcome, buildId: reservedId }
     case 'mismatch':
-    case 'in-progress':
       return { outcome }
+    case 'in-progress': {
+      const first = { key, buildId: reservedId, fingerprint }
+      return { outcome, first, isOverdue: age >= overdueSeconds }
+    }
     default:
       throw new Error(`Redis answered ${outcome} to a reservation.`)
   }
+}
+
+/** Reserves a key for `buildId` in place of a request that died. Undefined where that lives, or another did so. */
+export async function takeKeyOver(
+  redis: Redis,
+  { key, buildId: dead, fingerprint }: Reservation,
+  buildId: string,
+): Promise<Reservation | undefined> {
+  const taken = await whileAvailable(() =>
+    defineBuildScripts(redis).takeIdempotencyKeyOver(key, dead, buildId, usedReservationSeconds),
+  )
+  return taken === 1 ? { key, buildId, fingerprint } : undefined
+}
+
+/** Lets a key answer the build that it was reserved for, which is made. */
+export async function useKey(
+  redis: Redis,
+  { key, buildId }: Pick<Reservation, 'key' | 'buildId'>,
+): Promise<void> {
+  await whileAvailable(() =>
+    defineBuildScripts(redis).useIdempotencyKey(key, buildId, usedReservationSeconds),
+  )
 }
 
 /** Gives up a reservation because no build was made, so that the client may use the key again. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { releaseKey, reserveKey } from '@edgesmith/builds/idempotency'
+import { releaseKey, reserveKey, takeKeyOver, useKey } from '@edgesmith/builds/idempotency'
 import type { ReserveOptions } from '@edgesmith/builds/idempotency'
 import { otherProjects, ownProject } from '../../../test/support/projects.ts'
 import { at, newBuild, openStage } from './redis.ts'
@@ -44,14 +44,39 @@ describe('reserveKey', () => {
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'in-progress').length, 19)
   })
 
-  it('keeps a used key for a day, and an unused one for two minutes', async () => {
+  it('keeps a key for a day, from when it is reserved and from when it is used', async () => {
     const build = newBuild()
     const reservation = await reserveNew('ttl', build)
-    const unused = await stage.redis.ttl(reservation.key)
-    assert.ok(unused > 0 && unused <= 120)
+    for (const use of [
+      () => Promise.resolve(),
+      () => stage.repository.create(build, at, reservation),
+      () => useKey(stage.redis, reservation),
+    ]) {
+      await use()
+      const seconds = await stage.redis.ttl(reservation.key)
+      assert.ok(seconds > 86_000 && seconds <= 86_400)
+      await stage.redis.expire(reservation.key, 10)
+    }
+  })
+
+  it('gives the key of a request that died to one that repeats it, after two minutes', async () => {
+    const [dead, build] = [newBuild(), newBuild()]
+    const first = await reserveNew('dead', dead)
+    assert.deepEqual(await reserve('dead', build), { outcome: 'in-progress', first, isOverdue: false })
+    const [seconds] = await stage.redis.time()
+    await stage.redis.hset(first.key, 'since', Number(seconds) - 120)
+    assert.deepEqual(await reserve('dead', build), { outcome: 'in-progress', first, isOverdue: true })
+    const taken = await Promise.all([
+      takeKeyOver(stage.redis, first, build.id),
+      takeKeyOver(stage.redis, first, newBuild().id),
+    ])
+    const [reservation] = taken.filter((given) => given !== undefined)
+    assert.equal(taken.filter((given) => given !== undefined).length, 1)
+    assert.ok(reservation !== undefined)
+    await assert.rejects(stage.repository.create(dead, at, first), { code: 'idempotency-key-in-use' })
     await stage.repository.create(build, at, reservation)
-    const used = await stage.redis.ttl(reservation.key)
-    assert.ok(used > 86_000 && used <= 86_400)
+    assert.equal((await reserve('dead')).outcome, 'replay')
+    assert.equal(await takeKeyOver(stage.redis, reservation, newBuild().id), undefined)
   })
 
   it('gives no build to a request whose reservation has run out', async () => {

@@ -3,6 +3,13 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { join } from 'node:path'
 import { startRedisServer, type RedisServer } from '@edgesmith/builds/redis-server'
 
+/** What kills a server. */
+type Trap = {
+  readonly text: string
+  readonly when: 'sent' | 'done'
+  readonly spring: (value: undefined) => void
+}
+
 /** A redis-server behind an address that stays the same, whatever becomes of the server. */
 export class SteadyRedis implements AsyncDisposable {
   readonly url: string
@@ -10,6 +17,7 @@ export class SteadyRedis implements AsyncDisposable {
   readonly #listener: Server
   readonly #sockets = new Set<Socket>()
   #server: RedisServer | undefined
+  #trap: Trap | undefined
 
   private constructor(directory: string) {
     this.#dataDirectory = join(directory, 'redis')
@@ -21,12 +29,30 @@ export class SteadyRedis implements AsyncDisposable {
         return
       }
       const server = createConnection(new URL(url).pathname)
+      let isLast = false
       for (const [from, to] of [
         [client, server],
         [server, client],
       ] as const) {
         this.#sockets.add(from)
-        from.on('error', () => undefined).pipe(to)
+        from.on('error', () => undefined)
+        from.on('data', (bytes: Buffer) => {
+          if (isLast) {
+            // What answers the last command is not told any more, unless the server asks for the whole script.
+            if (from === client || !bytes.subarray(0, 9).equals(Buffer.from('-NOSCRIPT'))) {
+              if (from === server) this.#spring()
+              return
+            }
+            isLast = false
+          }
+          const isCaught = from === client && this.#trap !== undefined && bytes.includes(this.#trap.text)
+          if (isCaught && this.#trap?.when === 'sent') {
+            this.#spring()
+            return
+          }
+          isLast = isCaught
+          to.write(bytes)
+        })
         from.once('close', () => {
           this.#sockets.delete(from)
           to.destroy()
@@ -58,6 +84,24 @@ export class SteadyRedis implements AsyncDisposable {
     process.kill(server.pid, 'SIGKILL')
     await server[Symbol.asyncDispose]()
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /**
+   * Kills the server once a client sends this text: before it arrives, or when it has been done and before that is
+   * answered. Resolves when the server is dead.
+   */
+  async killAt(text: string, when: Trap['when']): Promise<void> {
+    const sprung = Promise.withResolvers<undefined>()
+    this.#trap = { text, when, spring: sprung.resolve }
+    await sprung.promise
+    await this.kill()
+  }
+
+  #spring(): void {
+    this.#trap?.spring(undefined)
+    this.#trap = undefined
+    for (const socket of this.#sockets) socket.destroy()
+    if (this.#server !== undefined) process.kill(this.#server.pid, 'SIGKILL')
   }
 
   /** The server hangs: connections stay, and nothing is answered. */

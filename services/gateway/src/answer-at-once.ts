@@ -1,4 +1,4 @@
-import { removeArtifact } from '@edgesmith/artifacts/artifacts'
+import { recordKey, removeArtifact } from '@edgesmith/artifacts/artifacts'
 import type { Base } from '@edgesmith/bases/base'
 import { forgetBase } from '@edgesmith/bases/base-store'
 import { deliver, InputDamaged } from '@edgesmith/bases/delivery'
@@ -7,9 +7,15 @@ import { ImageDigests } from '@edgesmith/bases/image-digests'
 import { isLayered, recipeKeys, type Recipe, type RecipeKeys } from '@edgesmith/bases/keys'
 import { findUsableBase } from '@edgesmith/bases/usable-base'
 import { BaseCondemned } from '@edgesmith/bases/variant'
+import { isRefused } from '@edgesmith/builds/accepted-build'
 import { removeArchive } from '@edgesmith/builds/build-archive'
 import { finishBuild } from '@edgesmith/builds/build-state'
-import { archiveEndedBuild, createEndedBuild, type EndedBuild } from '@edgesmith/builds/ended-build'
+import {
+  archiveEndedBuild,
+  createEndedBuild,
+  resumeEndedBuild,
+  type EndedBuild,
+} from '@edgesmith/builds/ended-build'
 import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
 import { NoSuchObject } from '@edgesmith/store/object-store'
@@ -56,7 +62,7 @@ export type AtOnceRequest = ReadyBase & {
 /**
  * Answers a build from an image that is stored: the ISO is stamped here and now, and the build has succeeded
  * when it is told, which it is once all of it is stored. Undefined where a worker has to make it after all.
- * @throws ProblemError what `BuildRepository.create` throws; nothing is left then
+ * @throws ProblemError what `createEndedBuild` throws; nothing is left where that refused it
  */
 export async function answerAtOnce(
   context: ProjectContext,
@@ -68,11 +74,22 @@ export async function answerAtOnce(
   try {
     await createEndedBuild(repository, ending)
   } catch (error) {
-    for (const { id } of ending.ended.artifacts) await removeArtifact(store, id)
-    await removeArchive(store, ending.ended.id)
+    if (isRefused(error)) {
+      for (const { id } of ending.ended.artifacts) await removeArtifact(store, id)
+      await removeArchive(store, ending.ended.id)
+    }
     throw error
   }
   return ending.ended
+}
+
+/** Goes on with a build that was answered so, but could not be told to Redis; undefined where there is none. */
+export async function resumeAnswered(
+  context: ProjectContext,
+  first: Reservation,
+): Promise<Build | undefined> {
+  const { store } = context
+  return resumeEndedBuild(context, first, async (id) => (await store.stat(recordKey(id))) !== undefined)
 }
 
 /** Stores the ISO and the archive of the build. */

@@ -4,7 +4,7 @@ import type { Fleet } from '@edgesmith/contract/fleet'
 import { ProblemError } from '@edgesmith/contract/problem'
 import { projectOf } from '@edgesmith/contract/project'
 import { createBuilds } from '@edgesmith/fleets/create-builds'
-import { fleetObject, writeFleet, type FleetRecord } from '@edgesmith/fleets/fleet-record'
+import { fleetObject, readFleet, writeFleet, type FleetRecord } from '@edgesmith/fleets/fleet-record'
 import { writePack } from '@edgesmith/fleets/pack'
 import { Renderer } from '@edgesmith/fleets/render'
 import { valuesOf } from '@edgesmith/fleets/sites-table'
@@ -35,7 +35,14 @@ export async function submitFleet(
     key: idempotencyKey,
     says: [spec, submission.spec, template, table.rows.map(({ site }) => site)],
     make: (id, reservation) => createFleet(context, request, id, reservation),
-    find: (id) => context.fleets.get(id),
+    find: async (id) => {
+      const flags = await context.fleets.readFlags(id)
+      // Redis went away in between.
+      const completed = flags?.isComplete === false ? await resumeFleet(context, id) : undefined
+      return completed ?? context.fleets.get(id)
+    },
+    resume: ({ buildId: fleetId }) => resumeFleet(context, fleetId),
+    isAccepted: async (id) => (await context.store.stat(fleetObject.record(id))) !== undefined,
   })
   return { fleet: made, replayed }
 }
@@ -46,7 +53,7 @@ async function createFleet(
   id: string,
   reservation: Reservation | undefined,
 ): Promise<Fleet> {
-  const { store, fleets, fleetQueue } = context
+  const { store } = context
   const diagnosis = await diagnoseFleet(context, request)
   const record = {
     ...toRecord(context, request, diagnosis, id),
@@ -61,12 +68,26 @@ async function createFleet(
     for (const key of Object.values(fleetObject)) await store.remove(key(id))
     throw error
   }
-  const { tenant, project, name, createdAt, sites } = record
+  return admitFleet(context, record)
+}
+
+/** Goes on with a fleet that is stored; undefined where there is none. */
+async function resumeFleet(context: ProjectContext, id: string): Promise<Fleet | undefined> {
+  const record = await readFleet(context.store, id)
+  return record === undefined ? undefined : admitFleet(context, record)
+}
+
+/** Creates a fleet that is stored, with its builds. Once more does no harm. */
+async function admitFleet(
+  { repository, fleets, fleetQueue }: ProjectContext,
+  record: FleetRecord,
+): Promise<Fleet> {
+  const { id, tenant, project, name, createdAt, sites, reservation } = record
   await fleets.create(
     { id, tenant, project, ...(name === undefined ? {} : { name }), createdAt, sites: sites.length },
     reservation,
   )
-  await createBuilds(context.repository, record)
+  await createBuilds(repository, record)
   await fleets.complete(id)
   await fleetQueue.enqueue(id)
   return fleets.get(id)

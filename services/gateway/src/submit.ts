@@ -1,5 +1,6 @@
 import { allOrFirstFault } from '@edgesmith/bases/all-or-first-fault'
-import { acceptBuild } from '@edgesmith/builds/accepted-build'
+import { acceptBuild, resumeBuild } from '@edgesmith/builds/accepted-build'
+import { archiveKey } from '@edgesmith/builds/build-archive'
 import { createBuild } from '@edgesmith/builds/build-state'
 import type { Reservation } from '@edgesmith/builds/idempotency'
 import type { Build } from '@edgesmith/contract/build'
@@ -10,7 +11,7 @@ import type { ValidationResult } from '@edgesmith/contract/validation'
 import { checkBuildSecrets } from '@edgesmith/secrets/build-secrets'
 import { maskedArguments, sealArguments, withoutPasswords } from '@edgesmith/secrets/sealed-arguments'
 import { admitBuilds } from './admission.ts'
-import { answerAtOnce, findReadyBase } from './answer-at-once.ts'
+import { answerAtOnce, findReadyBase, resumeAnswered } from './answer-at-once.ts'
 import type { ProjectContext } from './context.ts'
 import { onceForKey } from './once-for-key.ts'
 import type { Submission } from './submission.ts'
@@ -49,6 +50,7 @@ export async function submitBuild(
   submission: Submission,
   idempotencyKey: string | undefined,
 ): Promise<{ build: Build; replayed: boolean }> {
+  const isStored = async (key: string) => (await context.store.stat(key)) !== undefined
   const { made, replayed } = await onceForKey(context.redis, {
     project: context.principal,
     scope: 'builds',
@@ -56,6 +58,9 @@ export async function submitBuild(
     says: submission.spec,
     make: (id, reservation) => makeBuild(context, submission, id, reservation),
     find: (id) => context.repository.get(id),
+    resume: async (first) => (await resumeAnswered(context, first)) ?? (await resumeBuild(context, first)),
+    isAccepted: async (id) =>
+      (await isStored(archiveKey.accepted(id))) || (await isStored(archiveKey.whole(id))),
   })
   return { build: made, replayed }
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { publishArtifact } from '@edgesmith/artifacts/artifacts'
+import type { Artifact, DownloadUrl } from '@edgesmith/contract/artifact'
 import { fetch } from '../../../test/support/as-operator.ts'
 import { fleetBuild, fleetTemplate, sitesOf } from './fleet-client.ts'
 import type { Harness } from './harness.ts'
@@ -86,11 +87,21 @@ export class Objects {
     return make()
   }
 
+  /** Makes an artifact, and a signed URL of it. */
+  async makeSignedUrl(): Promise<string> {
+    const { id } = await this.#makeArtifact()
+    const signed = await this.#send(`/v1/artifacts/${id}/download-url`, json({}))
+    return ((await signed.json()) as DownloadUrl).url
+  }
+
+  #makeArtifact(): Promise<Artifact> {
+    const source = Readable.from([Buffer.alloc(1000, 7)])
+    return publishArtifact(this.#harness.store, { buildId: randomUUID(), name: 'a.iso', source })
+  }
+
   readonly #makers: Record<string, () => Promise<Parameters>> = {
     artifacts: async () => {
-      const source = Readable.from([Buffer.alloc(1000, 7)])
-      const made = { buildId: randomUUID(), name: 'a.iso', source }
-      const { id } = await publishArtifact(this.#harness.store, made)
+      const { id } = await this.#makeArtifact()
       return { id, urlId: await this.#create(`/v1/artifacts/${id}/download-url`, json({})) }
     },
     builds: async () => ({ id: await this.#create('/v1/builds', json(validBuild)) }),

@@ -37,7 +37,10 @@ export type Harness = AsyncDisposable & {
 const unlimited: RateLimits = { perKey: 0, perAddress: 0 }
 const manyOfAll: AdmissionLimits = { queued: 1_000_000, queuedOfTenant: 1_000_000, uploads: 1000 }
 
-/** Starts the gateway, the validation and the artifact service on a Redis and a directory of their own. */
+/**
+ * Starts the gateway, the validation and the artifact service on a directory of their own, and on a Redis of their
+ * own unless they are given one.
+ */
 export async function startHarness({
   uploadLimitBytes = 1_000_000,
   idleTimeoutSeconds = 60,
@@ -45,6 +48,7 @@ export async function startHarness({
   admission = manyOfAll,
   rateLimits = unlimited,
   secretsKeys = [randomBytes(32).toString('base64')] as readonly string[],
+  redis: given = undefined as { readonly url: string } | undefined,
 } = {}): Promise<Harness> {
   await using resources = new AsyncDisposableStack()
   const directory = await mkdtemp(path.join(tmpdir(), 'edgesmith-gateway-'))
@@ -54,14 +58,12 @@ export async function startHarness({
 
   const objects = path.join(directory, 'objects')
   const stores = new ProjectStores(await openDirectoryStore(objects))
-  const redis = resources.use(
-    await startRedisServer({
-      dataDirectory: path.join(directory, 'redis'),
-      onUnexpectedExit: (error) => {
-        throw error
-      },
-    }),
-  )
+  const onUnexpectedExit = (error: Error) => {
+    throw error
+  }
+  const redis =
+    given ??
+    resources.use(await startRedisServer({ dataDirectory: path.join(directory, 'redis'), onUnexpectedExit }))
   const common = {
     logLevel: 'silent',
     host: '127.0.0.1',
