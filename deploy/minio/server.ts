@@ -17,6 +17,7 @@ export type MinioServer = AsyncDisposable & {
   endpoint: string
   accessKey: string
   secretKey: string
+  pid: number
   /** Kills the process at once. */
   kill(): void
   /** Holds the process still; once this resolves it does nothing until `thaw`. */
@@ -67,8 +68,10 @@ export async function startMinio(options: MinioOptions): Promise<MinioServer> {
   }
   try {
     const endpoint = await waitUntilReady(child)
+    const { pid } = child
+    if (pid === undefined) throw new Error('MinIO has no process id.')
     return {
-      ...{ endpoint, accessKey, secretKey },
+      ...{ endpoint, accessKey, secretKey, pid },
       kill: () => child.kill('SIGKILL'),
       freeze: async () => {
         child.kill('SIGSTOP')

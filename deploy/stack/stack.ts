@@ -6,7 +6,7 @@ import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { keptApiKey } from '@edgesmith/standalone-service/kept-api-key'
 import { keepProvenanceKey, keepSecretsKey } from '@edgesmith/standalone-service/kept-key'
 import { keptSecrets } from '@edgesmith/standalone-service/kept-secrets'
-import { startMinio } from '../minio/server.ts'
+import { startMinio, type MinioServer } from '../minio/server.ts'
 import { startServiceProcess, type ServiceProcess } from '../setup/service-process.ts'
 
 export type StackOptions = {
@@ -17,6 +17,8 @@ export type StackOptions = {
   readonly env: Readonly<Record<string, string>>
 }
 
+type StackProcess = 'gateway' | 'validation' | 'builder' | 'artifact' | 'redis' | 'minio'
+
 /** A stack that runs; disposing stops its processes and keeps its data. */
 export type RunningStack = AsyncDisposable & {
   readonly urls: Readonly<Record<'gateway' | 'validation' | 'builder' | 'artifact' | 'minio', string>>
@@ -24,6 +26,9 @@ export type RunningStack = AsyncDisposable & {
   readonly apiKeyFile: string
   /** Its Redis: a socket that only this user can reach. */
   readonly redisUrl: string
+  readonly minio: Pick<MinioServer, 'endpoint' | 'accessKey' | 'secretKey'>
+  /** Process ids. */
+  readonly pids: Readonly<Record<StackProcess, number>>
   /** Rejects when one of the processes ends by itself. */
   readonly lost: Promise<never>
 }
@@ -128,6 +133,15 @@ export async function startStack({ directory, env }: StackOptions): Promise<Runn
     },
     apiKeyFile,
     redisUrl: redis.url,
+    minio,
+    pids: {
+      gateway: gateway.pid,
+      validation: validation.pid,
+      builder: builder.pid,
+      artifact: artifact.pid,
+      redis: redis.pid,
+      minio: minio.pid,
+    },
     lost,
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }

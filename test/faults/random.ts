@@ -19,6 +19,11 @@ export class Random {
     return least + Math.floor(this.next() * (most - least + 1))
   }
 
+  /** One of those that there are. */
+  pick<Item>(items: readonly Item[]): Item | undefined {
+    return items[Math.floor(this.next() * items.length)]
+  }
+
   bytes(size: number): Buffer {
     const bytes = Buffer.alloc(size)
     for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32LE(this.between(0, 2 ** 32 - 1), at)

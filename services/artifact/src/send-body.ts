@@ -66,11 +66,13 @@ class BufferedBody implements ReadyBody {
       }
       response.end()
     } catch (error) {
+      // A write that is given up fails before the connection tells that it is closed.
+      const isGone = sink.isGone || response.req.socket.destroyed
       response.destroy()
       await this.#reader[Symbol.asyncDispose]()
       // Until then a buffer is written to, and is no one else's.
       await Promise.allSettled([reading])
-      throw sink.isGone ? new ClientGone('The client closed the connection.', { cause: error }) : error
+      throw isGone ? new ClientGone('The client closed the connection.', { cause: error }) : error
     } finally {
       sink.release()
     }
