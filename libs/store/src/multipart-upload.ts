@@ -26,8 +26,7 @@ export async function uploadBytes(
   { bucket, key, headers, patience }: UploadTarget,
   bytes: Buffer,
 ): Promise<void> {
-  // The minio client adds to the headers that it is given.
-  await retrying(patience, () => client.putObject(bucket, key, bytes, bytes.length, { ...headers }))
+  await retrying(patience, () => client.sendObject({ bucket, key, headers }, bytes))
 }
 
 /**

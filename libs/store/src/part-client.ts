@@ -25,7 +25,7 @@ export type PartTarget = { bucket: string; key: string; uploadId: string; number
  * The minio client with what it keeps to its subclasses, and with another check of what it sends: over
  * plain HTTP it would sign the SHA-256 of every body, which costs the sender and the server more than
  * all the rest of an upload. As over HTTPS, bodies are not signed here; the server compares the MD5 of
- * small ones and the CRC-32 of parts instead.
+ * the smallest and the CRC-32 of the others instead.
  */
 export class PartClient extends Client {
   constructor(options: ClientOptions) {
@@ -35,11 +35,19 @@ export class PartClient extends Client {
 
   /** Sends a part; the server refuses bytes that were changed on the way. Answers the part's ETag. */
   async sendPart({ bucket, key, uploadId, number }: PartTarget, bytes: Buffer): Promise<string> {
-    const checksum = Buffer.alloc(4)
-    checksum.writeUInt32BE(crc32(bytes))
     const part = { bucketName: bucket, objectName: key, uploadID: uploadId, partNumber: number }
-    const headers = { 'x-amz-checksum-crc32': checksum.toString('base64') }
-    return (await this.uploadPart({ ...part, headers }, bytes)).etag
+    return (await this.uploadPart({ ...part, headers: checksumOf(bytes) }, bytes)).etag
+  }
+
+  /** Sends a whole object. The minio client's `putObject` would copy the bytes, and have them twice meanwhile. */
+  async sendObject(
+    { bucket, key, headers }: { bucket: string; key: string; headers: Readonly<Record<string, string>> },
+    bytes: Buffer,
+  ): Promise<void> {
+    await this.makeRequestAsyncOmit(
+      { method: 'PUT', bucketName: bucket, objectName: key, headers: { ...headers, ...checksumOf(bytes) } },
+      bytes,
+    )
   }
 
   /** The parts that an incomplete upload has, in the order of their numbers. */
@@ -75,6 +83,13 @@ export class PartClient extends Client {
       if (etag !== etagOf(parts)) throw error
     }
   }
+}
+
+/** The header by which the server knows bytes that were changed on the way. */
+function checksumOf(bytes: Buffer): Record<string, string> {
+  const checksum = Buffer.alloc(4)
+  checksum.writeUInt32BE(crc32(bytes))
+  return { 'x-amz-checksum-crc32': checksum.toString('base64') }
 }
 
 /** The ETag of an object that is made of parts, as S3 makes it of theirs. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { YoungGarbage } from './young-garbage.ts'
+import { countYoungGarbage } from './young-garbage.ts'
 
 /**
  * A decoder of `node:zlib` whose output is counted and dropped. The decoding is done in Node's
@@ -10,7 +10,6 @@ import { YoungGarbage } from './young-garbage.ts'
 export class Decompression {
   readonly #decoder: Transform
   readonly #ended: Promise<void>
-  readonly #garbage = new YoungGarbage()
   #failure: Error | undefined
 
   /** `count` is told of each piece of output in bytes; what it throws ends the decoding. */
@@ -22,7 +21,7 @@ export class Decompression {
       this.#failure = error
     })
     decoder.on('data', (chunk: Buffer) => {
-      this.#garbage.add(chunk.length)
+      countYoungGarbage(chunk.length)
       try {
         count(chunk.length)
       } catch (error) {

@@ -9,7 +9,7 @@ import { headSize, sniffContentKind } from './content-kind.ts'
 import { integrityCheck } from './integrity.ts'
 import type { IntegrityCheck } from './integrity.ts'
 import type { UploadLimits } from './upload-limits.ts'
-import { YoungGarbage } from './young-garbage.ts'
+import { countYoungGarbage } from './young-garbage.ts'
 
 /** Uploads up to this size, in bytes, are kept in memory as well: user-data is smaller. */
 const keptSize = 256 * 1024
@@ -25,7 +25,6 @@ export class InspectedStream extends DigestStream {
   readonly #expected: readonly ContentDigest[]
   readonly #sha512: Hash | undefined
   readonly #head = Buffer.alloc(headSize)
-  readonly #garbage = new YoungGarbage()
   readonly #kept: Buffer[] = []
   #integrity: IntegrityCheck | undefined
   #sha256: string | undefined
@@ -59,7 +58,7 @@ export class InspectedStream extends DigestStream {
       done(new ProblemError('content-too-large', `The file is larger than ${this.#limits.limitBytes} bytes.`))
       return
     }
-    this.#garbage.add(chunk.length)
+    countYoungGarbage(chunk.length)
     if (before < headSize) chunk.copy(this.#head, before)
     if (before + chunk.length <= keptSize) this.#kept.push(Buffer.from(chunk))
     else this.#kept.length = 0

@@ -5,7 +5,7 @@ import type { ObjectStore } from '@edgesmith/store/object-store'
 import { PartBuffers, partOffset, partSize } from '@edgesmith/store/parts'
 import { recordPrefix, writeRecord } from './resumable-record.ts'
 import type { ResumableRecord } from './resumable-record.ts'
-import { YoungGarbage } from './young-garbage.ts'
+import { countYoungGarbage } from './young-garbage.ts'
 
 /**
  * Writes the bytes of one request behind those a resumable upload has. They are cut into the parts of
@@ -15,7 +15,6 @@ import { YoungGarbage } from './young-garbage.ts'
 export class PartWriter {
   readonly #store: ObjectStore
   readonly #buffers = new PartBuffers()
-  readonly #garbage = new YoungGarbage()
   #record: ResumableRecord
   #bytes: Buffer
   #filled = 0
@@ -57,7 +56,7 @@ export class PartWriter {
   }
 
   async #append(chunk: Buffer, { isAtomic }: { isAtomic: boolean }): Promise<void> {
-    this.#garbage.add(chunk.length)
+    countYoungGarbage(chunk.length)
     for (let taken = 0; taken < chunk.length;) {
       const copied = chunk.copy(this.#bytes, this.#filled, taken)
       taken += copied

@@ -15,23 +15,20 @@ setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent}`)
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as Collect
 
-/** After how many bytes of buffers the young generation is collected. */
+/** After how many bytes of buffers, of all streams together, the young generation is collected. */
 const everyBytes = 8 * 1024 * 1024
 
-/**
- * Collects short-lived buffers while a large stream passes. V8 begins a collection of the young
- * generation by the size of its objects, and a buffer's is tiny: its bytes are outside the heap. So
- * hundreds of megabytes of them would be dropped and not freed, until a collection of the whole heap,
- * which costs a hundred times more than this.
- */
-export class YoungGarbage {
-  #bytes = 0
+let dropped = 0
 
-  /** Counts bytes of buffers that have been dropped or soon are. */
-  add(bytes: number): void {
-    this.#bytes += bytes
-    if (this.#bytes < everyBytes) return
-    this.#bytes = 0
-    collect({ type: 'minor' })
-  }
+/**
+ * Counts bytes of buffers that have been dropped or soon are, and collects short-lived buffers while large
+ * streams, or many small ones, pass. V8 begins a collection of the young generation by the size of its objects,
+ * and a buffer's is tiny: its bytes are outside the heap. So hundreds of megabytes of them would be dropped and
+ * not freed, until a collection of the whole heap, which costs a hundred times more than this.
+ */
+export function countYoungGarbage(bytes: number): void {
+  dropped += bytes
+  if (dropped < everyBytes) return
+  dropped = 0
+  collect({ type: 'minor' })
 }
