@@ -47,7 +47,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   })
   await describeApi(app)
   auditRoutes(app, () => context.stores.whole)
-  const admit = await limitRates(app, { counters, limits: config.rateLimits })
+  const admit = await limitRates(app, { counters, limits: config.rateLimits, tenants: identity.tenants })
   guardRoutes(app, (headers) => identity.authenticator.authenticate(headers), admit)
   await app.register(async (scope) => {
     limitUploads(scope, context)

@@ -67,7 +67,7 @@ async function quotaOfTenant(
   { tenant: id }: Principal,
 ): Promise<SharedQuota | undefined> {
   const tenant = await identity.tenants.find(id)
-  const bytes = tenant?.limits?.uploadBytes
+  const bytes = tenant?.limits.uploadBytes
   if (tenant === undefined || bytes === undefined) return undefined
   return { bytes, stores: tenant.projects.map((project) => stores.of({ tenant: id, project: project.id })) }
 }

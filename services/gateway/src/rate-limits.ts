@@ -1,9 +1,10 @@
 import fastifyRateLimit, { normalizeIP } from '@fastify/rate-limit'
 import { openRedis } from '@edgesmith/builds/redis-connection'
 import { ProblemError } from '@edgesmith/contract/problem'
+import type { Tenants } from '@edgesmith/identity/tenants'
 import { knownPrincipal, type Admit } from '@edgesmith/service/access'
 import type { App } from '@edgesmith/service/app'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Redis } from 'ioredis'
 
 /** How many requests are answered within a minute; 0 sets no limit. */
@@ -40,12 +41,12 @@ export function openCounters(url: string, onError: (error: Error) => void): Redi
 
 /**
  * Counts the requests of an app in Redis, so that replicas of the gateway count together, and refuses what is
- * beyond the limits. An event stream, a download and a chunk of an upload count as one request each. Requests that
+ * beyond the limits, or beyond the limit of the tenant (`requestsPerMinute`), where it has one. An event stream, a download and a chunk of an upload count as one request each. Requests that
  * Redis cannot count are answered: without it there are no limits.
  */
 export async function limitRates(
   app: App,
-  { counters, limits }: { counters: Redis; limits: RateLimits },
+  { counters, limits, tenants }: { counters: Redis; limits: RateLimits; tenants: Tenants },
 ): Promise<Admit> {
   await app.register(fastifyRateLimit, {
     global: false,
@@ -59,23 +60,46 @@ export async function limitRates(
       uncounted.includes(request.routeOptions.url ?? '') || limitOf(request, limits) === 0,
   })
   const count = app.createRateLimit()
+  const tenantLimits = new WeakMap<FastifyRequest, number>()
+  const countTenant = app.createRateLimit({
+    keyGenerator: (request) => `tenant:${knownPrincipal(request)?.tenant ?? ''}`,
+    max: (request) => tenantLimits.get(request) ?? 0,
+    allowList: (request) => !tenantLimits.has(request),
+  })
   return async (request, reply) => {
     const counted = await count(request)
-    // Redis was not there: nothing is known of how many there were.
-    if (counted.isAllowed || counted.ttl === 0) return
-    const { max, remaining, ttlInSeconds, isExceeded } = counted
-    reply.headers({
-      'ratelimit-limit': String(max),
-      'ratelimit-remaining': String(remaining),
-      'ratelimit-reset': String(ttlInSeconds),
-    })
-    if (!isExceeded) return
-    throw new ProblemError(
-      'too-many-requests',
-      `${max} requests of ${knownPrincipal(request) === undefined ? `the address ${request.ip}` : 'these credentials'} are answered in a minute. Go on in ${ttlInSeconds} seconds.`,
-      { headers: { 'retry-after': String(ttlInSeconds) } },
-    )
+    if (isUnknown(counted)) return
+    const principal = knownPrincipal(request)
+    assertWithin(reply, counted, principal === undefined ? `the address ${request.ip}` : 'these credentials')
+    if (principal === undefined) return
+    const limit = (await tenants.find(principal.tenant))?.limits.requestsPerMinute
+    if (limit === undefined) return
+    tenantLimits.set(request, limit)
+    assertWithin(reply, await countTenant(request), `the tenant ${principal.tenant}`)
   }
+}
+
+type Counted = Awaited<ReturnType<ReturnType<App['createRateLimit']>>>
+
+/** Whether Redis was not there: nothing is known of how many there were. */
+function isUnknown(counted: Counted): boolean {
+  return !counted.isAllowed && counted.ttl === 0
+}
+
+function assertWithin(reply: FastifyReply, counted: Counted, whose: string): void {
+  if (counted.isAllowed || isUnknown(counted)) return
+  const { max, remaining, ttlInSeconds, isExceeded } = counted
+  reply.headers({
+    'ratelimit-limit': String(max),
+    'ratelimit-remaining': String(remaining),
+    'ratelimit-reset': String(ttlInSeconds),
+  })
+  if (!isExceeded) return
+  throw new ProblemError(
+    'too-many-requests',
+    `${max} requests of ${whose} are answered in a minute. Go on in ${ttlInSeconds} seconds.`,
+    { headers: { 'retry-after': String(ttlInSeconds) } },
+  )
 }
 
 /** Whose requests a request is one of; the networks of IPv6 that are given to one site count as one address. */

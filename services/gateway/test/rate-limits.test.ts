@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { after, before, describe, it } from 'node:test'
-import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
+import { closeRedis, openRedis, pingRedis } from '@edgesmith/builds/redis-connection'
+import type { ApiKeyWithText } from '@edgesmith/contract/api-key'
 import type { Problem } from '@edgesmith/contract/problem'
 import { ApiKeys } from '@edgesmith/identity/api-keys'
 import { RecordCache } from '@edgesmith/identity/record-cache'
@@ -54,6 +55,7 @@ describe('Requests of a minute', { timeout: 60_000 }, () => {
       throw error
     }
     const redis = openRedis(steady.url, { patience: 'brief', name: 'test', onError })
+    await pingRedis(redis)
     const keys = new ApiKeys({ store: harness.stores.whole, cache: new RecordCache(redis) })
     const { key } = await keys.create({
       name: 'counted',
@@ -94,6 +96,34 @@ describe('Requests of a minute', { timeout: 60_000 }, () => {
     // Another key has a count of its own, at the same address.
     const another = await newClient()
     assert.equal((await another(`${turn(0)}${withKey}`)).headers.get('ratelimit-remaining'), '19')
+  })
+
+  it('are counted by tenant where it has a limit, whatever keys they are made with', async () => {
+    const { url } = harness
+    const headers = { 'content-type': 'application/json' }
+    const made = await fetchAsOperator(`${url}/v1/tenants`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ id: 'counted', name: 'Counted', limits: { requestsPerMinute: 3 } }),
+    })
+    assert.equal(made.status, 201)
+    const newKey = async () => {
+      const response = await fetchAsOperator(`${url}/v1/keys`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ name: 'one', role: 'viewer', tenant: 'counted' }),
+      })
+      const { key } = (await response.json()) as ApiKeyWithText
+      return fetchWith({ authorization: `Bearer ${key}` })
+    }
+    const clients = [await newKey(), await newKey()] as const
+    for (const client of [...clients, clients[0]]) {
+      const response = await client(`${url}/v1/whoami`)
+      assert.equal(response.status, 200)
+      assert.equal(response.headers.get('ratelimit-limit'), '3')
+    }
+    for (const client of clients) await assertRefused(await client(`${url}/v1/whoami`))
+    assert.equal((await fetchAsOperator(`${url}/v1/whoami`)).status, 200)
   })
 
   it('whose credentials are refused are counted by address, and keep no one else there out', async () => {
