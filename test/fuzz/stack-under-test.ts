@@ -48,6 +48,8 @@ export async function startStackUnderTest(): Promise<StackUnderTest> {
     PREFLIGHT_FREE_BYTES: '0',
     QUEUE_LIMIT: '1000000',
     TENANT_QUEUE_LIMIT: '1000000',
+    RATE_LIMIT_PER_KEY: '0',
+    RATE_LIMIT_PER_ADDRESS: '0',
   }
   const { urls } = resources.use(await startStack({ directory, env }))
   const opened = resources.move()

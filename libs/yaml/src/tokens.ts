@@ -3,8 +3,8 @@ import { Lexer, Parser, type CST, type LineCounter } from 'yaml'
 /** How many collections may stand within one another. The installer reference needs 8. */
 export const maxDepth = 64
 
-/** How many lexical tokens a text may have; a megabyte of certificates and scripts has far fewer. */
-export const maxTokens = 200_000
+/** How many lexical tokens a text may have: a fleet of 10,000 sites with two values each has 400,000. */
+export const maxTokens = 500_000
 
 /** A limit that a text goes beyond, and where. */
 export type Excess = { readonly limit: 'depth' | 'tokens'; readonly offset: number; readonly message: string }

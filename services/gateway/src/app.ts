@@ -47,7 +47,11 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
   })
   await describeApi(app)
   auditRoutes(app, () => context.stores.whole)
-  const admit = await limitRates(app, { counters, limits: config.rateLimits, tenants: identity.tenants })
+  const admit = await limitRates(app, {
+    counters,
+    limits: config.rateLimits,
+    limitOfTenant: async (tenant) => (await identity.tenants.find(tenant))?.limits.requestsPerMinute,
+  })
   guardRoutes(app, (headers) => identity.authenticator.authenticate(headers), admit)
   await app.register(async (scope) => {
     limitUploads(scope, context)

@@ -1,7 +1,6 @@
 import fastifyRateLimit, { normalizeIP } from '@fastify/rate-limit'
 import { openRedis } from '@edgesmith/builds/redis-connection'
 import { ProblemError } from '@edgesmith/contract/problem'
-import type { Tenants } from '@edgesmith/identity/tenants'
 import { knownPrincipal, type Admit } from '@edgesmith/service/access'
 import type { App } from '@edgesmith/service/app'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -46,7 +45,16 @@ export function openCounters(url: string, onError: (error: Error) => void): Redi
  */
 export async function limitRates(
   app: App,
-  { counters, limits, tenants }: { counters: Redis; limits: RateLimits; tenants: Tenants },
+  {
+    counters,
+    limits,
+    limitOfTenant,
+  }: {
+    counters: Redis
+    limits: RateLimits
+    /** How many requests of a tenant are answered within a minute; undefined for no limit. */
+    limitOfTenant: (tenant: string) => Promise<number | undefined>
+  },
 ): Promise<Admit> {
   await app.register(fastifyRateLimit, {
     global: false,
@@ -72,7 +80,7 @@ export async function limitRates(
     const principal = knownPrincipal(request)
     assertWithin(reply, counted, principal === undefined ? `the address ${request.ip}` : 'these credentials')
     if (principal === undefined) return
-    const limit = (await tenants.find(principal.tenant))?.limits.requestsPerMinute
+    const limit = await limitOfTenant(principal.tenant)
     if (limit === undefined) return
     tenantLimits.set(request, limit)
     assertWithin(reply, await countTenant(request), `the tenant ${principal.tenant}`)

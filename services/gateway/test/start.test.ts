@@ -11,6 +11,7 @@ import type { Principal } from '@edgesmith/contract/access'
 import type { Problem } from '@edgesmith/contract/problem'
 import { makeKey, sign, startIssuer } from '../../../libs/identity/test/issuer.ts'
 import { fetchWith, operatorKey } from '../../../test/support/as-operator.ts'
+import { tlsDirectoryOf } from '../../../test/support/service-certificates.ts'
 import { startGround, type Ground } from './gateway-process.ts'
 
 const main = path.join(import.meta.dirname, '../src/main.ts')
@@ -27,6 +28,7 @@ describe('A gateway that starts', () => {
     assert.equal(ground.objectStore.kind, 'directory')
     variables = {
       GATEWAY_PORT: '0',
+      SERVICE_TLS_DIRECTORY: tlsDirectoryOf('gateway'),
       REDIS_URL: ground.redisUrl,
       OBJECT_STORE: 'directory',
       OBJECT_DIRECTORY: ground.objectStore.directory,
