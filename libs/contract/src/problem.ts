@@ -50,6 +50,7 @@ export const problems = {
   'policies-changed': { status: 412, title: 'The policies have been changed meanwhile' },
   'unsupported-tus-version': { status: 412, title: 'This version of the tus protocol is not spoken here' },
   'content-too-large': { status: 413, title: 'The request is larger than allowed' },
+  'uri-too-long': { status: 414, title: 'The URL is longer than allowed' },
   'unsupported-media-type': { status: 415, title: 'The media type is not supported here' },
   'range-not-satisfiable': { status: 416, title: 'The range lies outside the file' },
   'invalid-body': { status: 422, title: 'The body does not fit its schema' },

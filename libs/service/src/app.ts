@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import fastifyHelmet from '@fastify/helmet'
 import Fastify, {
   type FastifyBaseLogger,
   type FastifyInstance,
@@ -9,9 +10,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { closeAnsweredConnections, cutIdleConnections } from './idle-connections.ts'
+import { allowOrigins } from './cross-origin.ts'
 import { answerClientError, handleProblems } from './problem-handler.ts'
+import { limitHeads, maxHeadBytes } from './request-limits.ts'
 import { RequestLog } from './request-log.ts'
 import { compileValidator } from './request-validation.ts'
+import { securityHeaders } from './security-headers.ts'
 import { createServiceServer, type ServiceTls } from './service-server.ts'
 
 /** A Fastify app whose routes take their types from TypeBox schemas. */
@@ -34,6 +38,10 @@ export type AppOptions = {
   readonly bodyLimit?: number
   /** How long a connection may be silent in the middle of a request, in milliseconds. */
   readonly idleTimeoutMs?: number
+  /** How long the head of a request may take to arrive, in milliseconds. */
+  readonly headTimeoutMs?: number
+  /** Origins whose pages may call the app; none when left out. */
+  readonly corsOrigins?: readonly string[]
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks and names that `proxy-addr` knows. */
   readonly trustedProxies?: readonly string[]
   /** For an app that other services call: who may, and by which certificate they know this one. */
@@ -55,6 +63,8 @@ export function createApp({
   dependencies,
   bodyLimit = 1024 * 1024,
   idleTimeoutMs = 120_000,
+  headTimeoutMs = 30_000,
+  corsOrigins = [],
   trustedProxies = [],
   services,
 }: AppOptions): App {
@@ -64,6 +74,11 @@ export function createApp({
     bodyLimit,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     connectionTimeout: idleTimeoutMs,
+    http: {
+      maxHeaderSize: maxHeadBytes,
+      headersTimeout: headTimeoutMs,
+      connectionsCheckingInterval: headTimeoutMs / 4,
+    },
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     return503OnClosing: true,
@@ -79,6 +94,12 @@ export function createApp({
   })
   app.setValidatorCompiler(compileValidator)
   handleProblems(app)
+  void app.register(fastifyHelmet, securityHeaders)
+  allowOrigins(app, corsOrigins)
+  app.after(() => {
+    // What another service passes on was bounded there.
+    if (services === undefined) limitHeads(app)
+  })
   const config = { scope: 'public' } as const
   app.get(
     '/healthz',

@@ -1,5 +1,5 @@
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
-import { choice, integer, optional, text, url, type Environment } from './environment.ts'
+import { choice, integer, list, optional, text, url, type Environment } from './environment.ts'
 
 /** Variables that several services read under the same names. */
 export const loggingVariables = {
@@ -40,6 +40,22 @@ export const objectStoreVariables = {
     maximum: 86_400,
     description:
       'How long uploads, downloads that have begun, builds and the start of a service wait for a MinIO that is away, in seconds; other requests fail within seconds.',
+  }),
+}
+
+/** How clients from outside are treated. */
+export const clientVariables = {
+  CORS_ORIGINS: list({
+    default: [],
+    description:
+      'Origins whose pages browsers let call the API and read its answers, each exactly as browsers send it, like `https://portal.example`; none unless set.',
+  }),
+  IDLE_TIMEOUT_SECONDS: integer({
+    default: 120,
+    minimum: 1,
+    maximum: 3600,
+    description:
+      'Time after which a client is cut off that is waited for and neither sends nor reads, or fewer than 100 bytes for each second of it, in seconds.',
   }),
 }
 

@@ -28,7 +28,7 @@ const byStatus: Readonly<Record<number, ProblemCode>> = {
   406: 'not-acceptable',
   408: 'request-timeout',
   413: 'content-too-large',
-  414: 'malformed-request',
+  414: 'uri-too-long',
   415: 'unsupported-media-type',
   416: 'range-not-satisfiable',
   431: 'header-fields-too-large',
@@ -137,22 +137,27 @@ declare module 'fastify' {
 export function handleProblems(app: FastifyInstance): void {
   const routes: { method: string; url: string; path: RegExp }[] = []
   app.addHook('onRoute', ({ method, url, config }) => {
-    if (config?.refused === true) return
+    // `*` is where preflights are taken; no resource of the API.
+    if (config?.refused === true || url === '*') return
     const path = new RegExp(`^${url.replaceAll(/:[^/]+/g, '[^/]+').replaceAll('*', '.*')}$`)
     for (const name of [method].flat()) routes.push({ method: name, url, path })
   })
   app.setErrorHandler<FastifyError | ProblemError>(sendProblem)
-  app.setNotFoundHandler((request, reply) => {
+  const nothingFor = (request: FastifyRequest) => {
     const path = request.url.split('?')[0] ?? ''
     const fitting = routes.filter((route) => route.path.test(path))
     const own = fitting.filter((route) => route.url === path)
     const allowed = new Set((own.length > 0 ? own : fitting).map(({ method }) => method))
-    const problem =
-      allowed.size > 0
-        ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, {
-            headers: { allow: [...allowed].join(', ') },
-          })
-        : new ProblemError('not-found', `There is nothing at ${request.method} ${path.slice(0, 200)}.`)
-    return sendProblem(problem, request, reply)
+    return allowed.size > 0
+      ? new ProblemError('method-not-allowed', `${request.method} is not possible here.`, {
+          headers: { allow: [...allowed].join(', ') },
+        })
+      : new ProblemError('not-found', `There is nothing at ${request.method} ${path.slice(0, 200)}.`)
+  }
+  app.setNotFoundHandler((request, reply) => sendProblem(nothingFor(request), request, reply))
+  // Else Fastify would first find fault with a body, or with its absence.
+  app.addHook('preParsing', (request, _reply, payload, done) => {
+    if (request.is404) done(nothingFor(request))
+    else done(null, payload)
   })
 }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { FastifyBaseLogger, onRequestHookHandler } from 'fastify'
+import { maxHeadBytes } from './request-limits.ts'
 import type { ServiceCertificate } from './service-certificate.ts'
 import { certificateUri, serviceUri, type ServiceName } from './service-name.ts'
 
@@ -74,6 +75,8 @@ function optionsOf({ current }: ServiceCertificate): ServerOptions {
   return {
     ...current,
     minVersion: 'TLSv1.3',
+    // The head that a client sent, and what the service that passes it on adds.
+    maxHeaderSize: 2 * maxHeadBytes,
     requestCert: true,
     // Node.js would cut a peer off without a word of why and who; `createServiceServer` does so itself.
     rejectUnauthorized: false,

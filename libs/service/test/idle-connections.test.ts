@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { Agent, request, type IncomingMessage } from 'node:http'
-import { connect } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
+import { Agent, createServer, request, type IncomingMessage } from 'node:http'
+import { connect, type AddressInfo } from 'node:net'
+import { pipeline, Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { setInterval as ticks, setTimeout as delay } from 'node:timers/promises'
 import { describe, it } from 'node:test'
 import { pino } from 'pino'
 import { createApp, type App } from '../src/app.ts'
+import { cutIdleConnections } from '../src/idle-connections.ts'
 
 const idleTimeoutMs = 200
 
@@ -74,6 +77,112 @@ describe('Connections of a service', () => {
       await Promise.race([closing.then(() => 'closed'), delay(5000, 'open', { ref: false })]),
       'closed',
     )
+  })
+})
+
+describe('Clients', { timeout: 60_000 }, () => {
+  const idleMs = 500
+
+  /** A server that reads what comes and answers it at its end, and that sends zeros without end. */
+  async function serve(minimumRate: number) {
+    const ended = Promise.withResolvers<undefined>()
+    const server = createServer((asked, response) => {
+      if (asked.method === 'POST') {
+        asked.resume().once('end', () => response.end('read'))
+        return
+      }
+      const zeros = new Readable({
+        read() {
+          this.push(Buffer.alloc(65_536))
+        },
+      })
+      pipeline(zeros, response, () => {
+        ended.resolve(undefined)
+      })
+    })
+    server.setTimeout(idleMs)
+    cutIdleConnections(server, idleMs, minimumRate)
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    return {
+      port,
+      /** No more is read of the zeros. */
+      ended: ended.promise,
+      async [Symbol.asyncDispose]() {
+        const closed = once(server, 'close')
+        server.close()
+        server.closeAllConnections()
+        await closed
+      },
+    }
+  }
+
+  /** Sends a body, a piece in each tick, until it is complete or the connection is closed. */
+  async function send(port: number, { size, piece }: { size: number; piece: number }) {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    const answer = text(socket).catch(() => '')
+    socket.write(`POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: ${size}\r\n\r\n`)
+    let sent = 0
+    for await (const _tick of ticks(10)) {
+      if (socket.destroyed || sent === size) break
+      socket.write('x'.repeat(piece))
+      sent += piece
+    }
+    return { sent, answer: await answer }
+  }
+
+  /** Reads a piece in each tick until so much was read or the connection is closed; how much that was. */
+  async function read(port: number, { size, piece }: { size: number; piece: number }): Promise<number> {
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    socket.pause()
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    let got = 0
+    for await (const _tick of ticks(10)) {
+      if (socket.destroyed || got >= size) break
+      const bytes = socket.read(Math.min(piece, socket.readableLength)) as Buffer | null
+      got += bytes?.length ?? 0
+    }
+    socket.destroy()
+    return got
+  }
+
+  it('that send less than they have to are cut off, though they are never silent', async () => {
+    await using server = await serve(1000)
+    const { sent, answer } = await send(server.port, { size: 100_000, piece: 1 })
+    assert.ok(sent < 100_000)
+    assert.equal(answer, '')
+  })
+
+  it('that send enough are not, however long it takes', async () => {
+    await using server = await serve(1000)
+    const startedAt = performance.now()
+    const { answer } = await send(server.port, { size: 30_000, piece: 200 })
+    assert.match(answer, /read$/)
+    assert.ok(performance.now() - startedAt > 2 * idleMs)
+  })
+
+  it('that read nothing are cut off, and what they were sent is read no longer', async () => {
+    await using server = await serve(0)
+    const socket = connect(server.port, '127.0.0.1').on('error', () => undefined)
+    socket.pause()
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await server.ended
+    socket.destroy()
+  })
+
+  it('that read less than they have to are cut off, though they are never silent', async () => {
+    await using server = await serve(100_000_000)
+    const reading = read(server.port, { size: Infinity, piece: 65_536 })
+    await server.ended
+    await reading
+  })
+
+  it('that read enough are not, however long it takes', async () => {
+    await using server = await serve(1000)
+    const startedAt = performance.now()
+    const got = await read(server.port, { size: 8_000_000, piece: 65_536 })
+    assert.ok(got >= 8_000_000)
+    assert.ok(performance.now() - startedAt > 2 * idleMs)
   })
 })
 

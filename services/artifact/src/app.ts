@@ -55,9 +55,12 @@ export function createDownloadApp(context: ArtifactContext, logger: FastifyBaseL
 }
 
 function createCommonApp(context: ArtifactContext, logger: FastifyBaseLogger, services?: ServiceTls): App {
+  const { trustedProxies, corsOrigins, idleTimeoutSeconds } = context.config
   const app = createApp({
     logger,
-    trustedProxies: context.config.trustedProxies,
+    trustedProxies,
+    ...(corsOrigins === undefined ? {} : { corsOrigins }),
+    ...(idleTimeoutSeconds === undefined ? {} : { idleTimeoutMs: idleTimeoutSeconds * 1000 }),
     dependencies: [{ name: 'object-store', check: () => context.stores.whole.check() }],
     ...(services === undefined ? {} : { services }),
   })

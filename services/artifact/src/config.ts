@@ -1,6 +1,7 @@
 import type { Address } from '@edgesmith/service/lifecycle'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
+  clientVariables,
   forGateway,
   listenVariables,
   loggingVariables,
@@ -19,6 +20,7 @@ import {
   url,
   type Environment,
 } from '@edgesmith/service/environment'
+import { originFaults } from '@edgesmith/service/cross-origin'
 import { trustedProxyFaults } from '@edgesmith/service/listen-policy'
 
 /** The environment variables of the artifact service. */
@@ -28,6 +30,7 @@ export const artifactVariables = {
   ...listenVariables('ARTIFACT_INTERNAL', 8093, forGateway),
   ...serviceTlsVariables,
   ...objectStoreVariables,
+  ...clientVariables,
   ARTIFACT_PUBLIC_URL: optional(
     url(['http', 'https'], {
       description:
@@ -100,6 +103,10 @@ export type ArtifactConfig = {
   readonly objectStore: ObjectStoreConfig
   readonly publicUrl: string | undefined
   readonly trustedProxies: readonly string[]
+  /** Origins whose pages may call the service; none when left out. */
+  readonly corsOrigins?: readonly string[]
+  /** Two minutes when left out. */
+  readonly idleTimeoutSeconds?: number
   readonly signingKeys: readonly string[]
   /** Who signs provenance; there is none when left out. */
   readonly provenance?: ProvenanceConfig | undefined
@@ -126,6 +133,7 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     faults.push('SIGNING_KEYS has a key of less than 32 characters; make one with `openssl rand -hex 32`')
   }
   if (!URL.canParse(env.PROVENANCE_BUILDER_ID)) faults.push('PROVENANCE_BUILDER_ID is not a URI')
+  faults.push(...originFaults('CORS_ORIGINS', env.CORS_ORIGINS))
   faults.push(...trustedProxyFaults('TRUSTED_PROXIES', env.TRUSTED_PROXIES))
   if (env.DOWNLOAD_REDIRECT && objectStore.kind !== 'minio') {
     faults.push('DOWNLOAD_REDIRECT needs OBJECT_STORE=minio')
@@ -141,6 +149,8 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
     objectStore,
     publicUrl: env.ARTIFACT_PUBLIC_URL,
     trustedProxies: env.TRUSTED_PROXIES,
+    corsOrigins: env.CORS_ORIGINS,
+    idleTimeoutSeconds: env.IDLE_TIMEOUT_SECONDS,
     signingKeys: env.SIGNING_KEYS,
     provenance:
       env.PROVENANCE_KEYS.length === 0

@@ -38,6 +38,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     logger,
     bodyLimit: specLimitBytes,
     trustedProxies: config.trustedProxies,
+    corsOrigins: config.corsOrigins,
     idleTimeoutMs: config.idleTimeoutSeconds * 1000,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },

@@ -3,6 +3,7 @@ import type { Allowance } from '@edgesmith/outgoing/address-policy'
 import { outgoingVariables, toAllowances } from '@edgesmith/outgoing/settings'
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
 import {
+  clientVariables,
   listenVariables,
   loggingVariables,
   objectStoreVariables,
@@ -25,6 +26,7 @@ import {
   url,
   type Environment,
 } from '@edgesmith/service/environment'
+import { originFaults } from '@edgesmith/service/cross-origin'
 import { trustedProxyFaults } from '@edgesmith/service/listen-policy'
 import { defaultExpandedLimitBytes, defaultExpansionRatio } from '@edgesmith/uploads/upload-limits'
 import type { UploadLimits } from '@edgesmith/uploads/upload-limits'
@@ -120,12 +122,7 @@ export const gatewayVariables = {
     description:
       'Proxies whose `X-Forwarded-For` tells the gateway the address of a client: addresses, networks (CIDR), `loopback`, `linklocal`, `uniquelocal`.',
   }),
-  IDLE_TIMEOUT_SECONDS: integer({
-    default: 120,
-    minimum: 1,
-    maximum: 3600,
-    description: 'Time after which a client that sends and reads nothing is cut off, in seconds.',
-  }),
+  ...clientVariables,
   ...retentionVariables,
   BUILD_TIMEOUT_SECONDS: integer({
     default: 7200,
@@ -156,6 +153,7 @@ export type GatewayConfig = {
   readonly rateLimits: RateLimits
   readonly trustedProxies: readonly string[]
   readonly idleTimeoutSeconds: number
+  readonly corsOrigins: readonly string[]
 }
 
 /** Reads the gateway's environment. */
@@ -170,6 +168,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
   const identity = toIdentitySettings(env, faults)
   const allowances = toAllowances(env, faults)
   const secrets = toSecretsConfig(env, faults)
+  faults.push(...originFaults('CORS_ORIGINS', env.CORS_ORIGINS))
   faults.push(...trustedProxyFaults('GATEWAY_TRUSTED_PROXIES', env.GATEWAY_TRUSTED_PROXIES))
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
@@ -201,5 +200,6 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
     rateLimits: { perKey: env.RATE_LIMIT_PER_KEY, perAddress: env.RATE_LIMIT_PER_ADDRESS },
     trustedProxies: env.GATEWAY_TRUSTED_PROXIES,
     idleTimeoutSeconds: env.IDLE_TIMEOUT_SECONDS,
+    corsOrigins: env.CORS_ORIGINS,
   }
 }

@@ -47,6 +47,7 @@ export async function startHarness({
   uploadQuotaBytes = undefined as number | undefined,
   admission = manyOfAll,
   rateLimits = unlimited,
+  corsOrigins = [] as readonly string[],
   secretsKeys = [randomBytes(32).toString('base64')] as readonly string[],
   redis: given = undefined as { readonly url: string } | undefined,
 } = {}): Promise<Harness> {
@@ -106,6 +107,7 @@ export async function startHarness({
       admission,
       rateLimits,
       trustedProxies: [],
+      corsOrigins,
       idleTimeoutSeconds,
       secrets: { keys: secretsKeys, keyFile: undefined },
     }),

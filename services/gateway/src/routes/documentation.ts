@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import swaggerUi from '@fastify/swagger-ui'
 import type { App } from '@edgesmith/service/app'
+import { pageHeaders } from '@edgesmith/service/security-headers'
 
 const documentPath = new URL('../../../../openapi/openapi.json', import.meta.url)
 
@@ -9,7 +10,7 @@ export async function documentationRoutes(app: App): Promise<void> {
   const document = JSON.parse(await readFile(documentPath, 'utf8')) as Record<string, unknown>
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => {
-      route.config = { ...route.config, scope: 'public' }
+      route.config = { ...route.config, scope: 'public', helmet: pageHeaders }
     })
     scope.get('/openapi.json', { schema: { hide: true } }, () => document)
     await scope.register(swaggerUi, {
