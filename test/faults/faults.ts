@@ -94,7 +94,18 @@ export const faults: readonly Fault[] = [
   {
     name: 'client of the build is killed',
     inject: async (ground, { buildId }) => {
-      await (await ground.client(buildId))?.kill({ signal: 'SIGKILL' }).catch(() => undefined)
+      await ground
+        .client(buildId)
+        .then((client) => client?.kill({ signal: 'SIGKILL' }).catch(() => undefined))
+      return undefined
+    },
+  },
+  {
+    name: 'client of the build is told to stop',
+    inject: async (ground, { buildId }) => {
+      await ground
+        .client(buildId)
+        .then((client) => client?.kill({ signal: 'SIGTERM' }).catch(() => undefined))
       return undefined
     },
   },

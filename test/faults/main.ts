@@ -1,10 +1,8 @@
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCommandLine } from '../../deploy/setup/command-line.ts'
-import { stateDirectory } from '../../deploy/setup/paths.ts'
 import { setUp } from '../support/set-up.ts'
-import { FaultRunner } from './fault-runner.ts'
 import { faults } from './faults.ts'
+import { RenewedRunner } from './renewed-runner.ts'
 
 /**
  * `npm run test:faults`: runs builds while something goes wrong, each time something else at another moment, and
@@ -26,8 +24,6 @@ const { values } = parseArgs({
   },
 })
 
-const logDirectory = join(stateDirectory, 'faults')
-
 /** What became of the runs with one fault. */
 type Tally = { held: number; readonly failed: number[]; seconds: number }
 
@@ -40,30 +36,22 @@ await runCommandLine('test:faults', async () => {
   const tallies = new Map<string, Tally>()
   let begun = 0
   const work = async (): Promise<void> => {
-    let runner = await FaultRunner.open()
-    try {
-      for (let seed = Number(values.seed) + begun; begun < runs; seed = Number(values.seed) + begun) {
-        begun += 1
-        const fault = chosen[seed % chosen.length]
-        if (fault === undefined) break
-        const tally = tallies.get(fault.name) ?? { held: 0, failed: [], seconds: 0 }
-        tallies.set(fault.name, tally)
-        try {
-          const outcome = await runner.run(fault, seed)
-          tally.held += 1
-          tally.seconds += outcome.seconds
-          console.log(JSON.stringify(outcome))
-        } catch (error) {
-          tally.failed.push(seed)
-          console.log(JSON.stringify({ seed, fault: fault.name, error: String(error) }))
-          // What it has left is not the next one's.
-          await runner.copyLogs(join(logDirectory, String(seed)))
-          await runner[Symbol.asyncDispose]()
-          runner = await FaultRunner.open()
-        }
+    await using runner = new RenewedRunner()
+    for (let seed = Number(values.seed) + begun; begun < runs; seed = Number(values.seed) + begun) {
+      begun += 1
+      const fault = chosen[seed % chosen.length]
+      if (fault === undefined) break
+      const tally = tallies.get(fault.name) ?? { held: 0, failed: [], seconds: 0 }
+      tallies.set(fault.name, tally)
+      try {
+        const outcome = await runner.run(fault, seed)
+        tally.held += 1
+        tally.seconds += outcome.seconds
+        console.log(JSON.stringify(outcome))
+      } catch (error) {
+        tally.failed.push(seed)
+        console.log(JSON.stringify({ seed, fault: fault.name, error: String(error) }))
       }
-    } finally {
-      await runner[Symbol.asyncDispose]()
     }
   }
   await Promise.all(Array.from({ length: Number(values.parallel) }, work))

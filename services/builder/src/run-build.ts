@@ -38,6 +38,14 @@ const daemonExitCodes = [6, 7]
 const connectionLost =
   /^Error: .*(error reading from server: EOF|transport is closing|connection reset by peer|connection refused)/
 
+/**
+ * What Earthly says last, outside of any target, when it was told to stop (cmd/earthly/main.go), and how it ends when
+ * it was killed. This service does not ask for the end of a client that it stops itself: whoever else did so had not
+ * the build in mind, as Docker that stops.
+ */
+const canceled = /^Canceled$/
+const killedExitCodes = [137, 143]
+
 /** What the C library says of ENOSPC. */
 const diskFull = /no space left on device/i
 
@@ -207,6 +215,9 @@ function faultOf(
     tail.slice(-5).some((line) => connectionLost.test(line) && !unpulledImage.test(line))
   ) {
     return new EngineError('daemon-lost', `Earthly lost the BuildKit daemon (exit code ${exitCode}).`)
+  }
+  if (killedExitCodes.includes(exitCode) || tail.slice(-3).some((line) => canceled.test(line))) {
+    return new EngineError('client-lost', `The build's Earthly client was ended (exit code ${exitCode}).`)
   }
   // Some errors name a target of CanvOS by its repository: `github.com/spectrocloud/CanvOS:v4.9.36+iso`.
   const failingTarget = named?.includes(`:${tag}+`) === true ? named.slice(named.lastIndexOf('+')) : named
