@@ -1,4 +1,5 @@
 import { defineConfig, globalIgnores } from 'eslint/config'
+import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
 
 export default defineConfig(
@@ -22,6 +23,12 @@ export default defineConfig(
       eqeqeq: 'error',
       'no-console': 'error',
     },
+  },
+  {
+    // What reads what strangers send, or what steps of their builds print.
+    files: ['services/**', 'libs/engine/**', 'libs/user-data/src/**', 'libs/uploads/**', 'libs/service/**'],
+    plugins: { regexp },
+    rules: { 'regexp/no-super-linear-backtracking': 'error' },
   },
   { files: ['docs/**', 'openapi/**', 'deploy/**', 'test/**', '**/main.ts'], rules: { 'no-console': 'off' } },
 )

@@ -34,13 +34,24 @@ const prefixed =
 const targetPrefix = /^(?<target>[^()\s]*\+[A-Za-z][A-Za-z0-9._-]*)(?:\(.*\))?$/
 
 /** Behind an error without a command, the targets that led to it, the innermost first: `in\t\t+iso`. */
-const errorOrigin = /^(?:\S+ \| )?in\t+(?<target>\S*\+\S+)$/
+const errorOrigin = /^(?:\S+ \| )?in\t+(?<target>[^\s+]*\+\S+)$/
 
 /** The prefix of the steps of a `FROM DOCKERFILE`: `4/9`. */
 const dockerfileStep = /^\d+\/\d+$/
 
 /** What tells nothing of a failure: the arguments of a command, and how to debug it at a terminal. */
-const noise = /^(?:(?:[A-Za-z_][A-Za-z0-9_]*=\S* ?)+|Help: To debug your build.*)$/
+const assignment = /^[A-Za-z_][A-Za-z0-9_]*=\S*$/
+const help = 'Help: To debug your build'
+
+function isNoise(line: string): boolean {
+  return (
+    line.startsWith(help) ||
+    line
+      .trimEnd()
+      .split(' ')
+      .every((word) => assignment.test(word))
+  )
+}
 
 /** What the daemon says in the output of a step that it held (libs/engine/daemon). */
 const heldStep = /^\[edgesmith\] (?<code>out-of-memory|disk-full|refused): (?<reason>.*)$/
@@ -205,7 +216,7 @@ export class EarthlyOutput {
   }
 
   #keep(line: string, content: string): void {
-    if (noise.test(content)) return
+    if (isNoise(content)) return
     this.#tail.push(line.length > tailLineLength ? `${line.slice(0, tailLineLength)}…` : line)
     if (this.#tail.length > tailLength) this.#tail.shift()
   }

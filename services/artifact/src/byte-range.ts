@@ -7,7 +7,7 @@ export type ByteRange = { readonly offset: number; readonly length: number }
 const maximumRanges = 128
 const maximumOverlapping = 2
 
-const rangesForm = /^bytes=[\t ]*(?:,[\t ]*)*(?:\d+-\d*|-\d+)(?:[\t ]*,[\t ]*(?:\d+-\d*|-\d+)?)*[\t ]*$/i
+const rangeForm = /^(?:(?<first>\d+)-(?<last>\d*)|-(?<length>\d+))$/
 
 /**
  * The ranges that a `Range` header asks for, in its order; those that overlap or adjoin are one. Undefined
@@ -17,13 +17,13 @@ const rangesForm = /^bytes=[\t ]*(?:,[\t ]*)*(?:\d+-\d*|-\d+)(?:[\t ]*,[\t ]*(?:
  *   they are more than a client has a use for
  */
 export function requestedRanges(header: string | undefined, size: number): ByteRange[] | undefined {
-  if (header === undefined || !rangesForm.test(header)) return undefined
-  const specs = [...header.matchAll(/(\d*)-(\d*)/g)]
+  const specs = header === undefined ? undefined : rangesIn(header)
+  if (header === undefined || specs === undefined) return undefined
   const ranges: ByteRange[] = []
-  for (const [, first = '', last = ''] of specs) {
+  for (const { first = '', last = '', length = '' } of specs) {
     // As the grammar has it, a last byte before the first makes the whole header invalid.
     if (first !== '' && last !== '' && Number(first) > Number(last)) return undefined
-    const range = first === '' ? suffix(Number(last), size) : span(Number(first), last, size)
+    const range = first === '' ? suffix(Number(length), size) : span(Number(first), last, size)
     if (range.length > 0) ranges.push(range)
   }
   if (ranges.length === 0) throw unsatisfiable(`${header.slice(0, 100)} lies outside it`, size)
@@ -31,6 +31,23 @@ export function requestedRanges(header: string | undefined, size: number): ByteR
   const { joined, overlapping } = coalesce(ranges)
   if (overlapping > maximumOverlapping) throw unsatisfiable('the ranges overlap too often', size)
   return joined
+}
+
+/** The parts of a list of ranges, which may have empty elements; one pattern for all would take exponential time. */
+function rangesIn(header: string): Record<string, string | undefined>[] | undefined {
+  if (!/^bytes=/i.test(header)) return undefined
+  const elements = header
+    .slice('bytes='.length)
+    .split(',')
+    .map((element) => element.trim())
+    .filter((element) => element !== '')
+  const specs: Record<string, string | undefined>[] = []
+  for (const element of elements) {
+    const { groups } = rangeForm.exec(element) ?? {}
+    if (groups === undefined) return undefined
+    specs.push(groups)
+  }
+  return specs.length > 0 ? specs : undefined
 }
 
 function suffix(length: number, size: number): ByteRange {

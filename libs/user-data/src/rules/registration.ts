@@ -114,7 +114,7 @@ function placeholderMessage(value: string, path: Path): string {
 /** True for a value that stands for one to be filled in. `$random` is a value of its own. */
 function isPlaceholder(value: string): boolean {
   if (value === '$random') return false
-  return /^(?:<[^<>]+>|\$\{?[A-Za-z_]\w*\}?|[*#]{3,}|.*(?:[xX]{6,}).*)$/.test(value)
+  return /^(?:<[^<>]+>|\$\{?[A-Za-z_]\w*\}?|[*#]{3,})$/.test(value) || /[xX]{6}/.test(value)
 }
 
 /** The rules about how the host registers with Palette. */
