@@ -55,8 +55,8 @@ describe('Uploads while MinIO is away', () => {
       MINIO_ENDPOINT: minio.endpoint,
       MINIO_ACCESS_KEY: minio.accessKey,
       MINIO_SECRET_KEY: minio.secretKey,
-      // Far less than the time for which MinIO is away.
-      IDLE_TIMEOUT_SECONDS: '1',
+      // Less than the time for which MinIO is frozen, and more than the client waits for that.
+      IDLE_TIMEOUT_SECONDS: '3',
     }
   })
   after(async () => {
