@@ -282,7 +282,8 @@ function addDownloads(app: App, context: GatewayContext): void {
         querystring: Type.Object(
           {
             site: Type.Optional(
-              Type.Union([Type.Array(SiteName, { maxItems: 1000 }), SiteName], {
+              // As many as fit into a URL that the service takes, however long their names are.
+              Type.Union([Type.Array(SiteName, { maxItems: 100 }), SiteName], {
                 description: 'Sites wanted, repeatable; all by default.',
               }),
             ),
