@@ -31,6 +31,12 @@ describe('the OpenAPI document', () => {
       (document) => delete document['components']?.['schemas']?.['CanvosReleases']?.['examples'],
     ],
     [/no path/, (document) => (document['paths'] = {})],
+    [
+      /pattern-linear/,
+      (_document, operation) => {
+        Object.assign(operation, { 'x-slow': { type: 'string', pattern: '^(?:a*,?)*$' } })
+      },
+    ],
   ]
   for (const [fault, change] of breaks) {
     it(`is refused with a fault that says: ${fault.source}`, async () => {

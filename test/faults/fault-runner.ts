@@ -10,7 +10,7 @@ import { download, downloadUntil } from './download.ts'
 import type { Fault } from './faults.ts'
 import { Ground } from './ground.ts'
 import { Random } from './random.ts'
-import { holdsUserData, userDataOf } from './target.ts'
+import { holdsUserData, targetArguments, userDataOf } from './target.ts'
 
 const MiB = 1024 ** 2
 
@@ -172,14 +172,7 @@ async function submit(
     {
       canvos: { tag: target.tag },
       target: 'iso',
-      arguments: {
-        ARCH: 'amd64',
-        OS_DISTRIBUTION: 'ubuntu',
-        OS_VERSION: '22.04',
-        K8S_DISTRIBUTION: 'k3s',
-        ISO_NAME: 'installer',
-        CUSTOM_TAG: fault?.behaviour ?? 'none',
-      },
+      arguments: { ...targetArguments, CUSTOM_TAG: fault?.behaviour ?? 'none' },
       inputs: { userData: { upload: await client.upload(userData) } },
       cache: 'bypass',
       timeoutSeconds: fault?.behaviour === 'hang' ? 6 : 100,

@@ -19,6 +19,15 @@ export type Target = AsyncDisposable & {
   readonly offset: number
 }
 
+/** Arguments that a build of the target needs. */
+export const targetArguments = {
+  ARCH: 'amd64',
+  OS_DISTRIBUTION: 'ubuntu',
+  OS_VERSION: '22.04',
+  K8S_DISTRIBUTION: 'k3s',
+  ISO_NAME: 'installer',
+}
+
 /** User-data of a site. */
 export function userDataOf(site: string): Buffer {
   const text = `#cloud-config\nstylus:\n  site:\n    edgeHostToken: "aUA3f9Kq27Lw0ChYCrO"\n    name: "${site}"\n    projectName: faults\n`

@@ -5,7 +5,7 @@ import type { ArtifactList, Build } from '@edgesmith/contract/build'
 import type { DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Upload } from '@edgesmith/contract/upload'
 import type { Static } from 'typebox'
-import { userDataOf } from '../faults/target.ts'
+import { targetArguments, userDataOf } from '../faults/target.ts'
 import { fetch } from '../support/as-operator.ts'
 
 /** The project that the examples of the API name. */
@@ -41,13 +41,7 @@ export async function makeSeed(url: string): Promise<Seed> {
   )
   const { id: buildId } = await ask<Build>(url, 'POST', '/v1/builds', {
     target: 'iso',
-    arguments: {
-      ARCH: 'amd64',
-      OS_DISTRIBUTION: 'ubuntu',
-      OS_VERSION: '22.04',
-      K8S_DISTRIBUTION: 'k3s',
-      ISO_NAME: 'installer',
-    },
+    arguments: targetArguments,
     inputs: { userData: { upload: uploadId } },
   })
   const deadline = Date.now() + buildDeadlineMs

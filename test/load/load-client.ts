@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ArtifactList, Build, BuildPage } from '@edgesmith/contract/build'
 import type { Static } from 'typebox'
 import type { Random } from '../faults/random.ts'
-import { holdsUserData, userDataOf } from '../faults/target.ts'
+import { holdsUserData, targetArguments, userDataOf } from '../faults/target.ts'
 import { assertWhole, followEvents } from './event-stream.ts'
 import type { FaultsFound } from './faults-found.ts'
 import type { LoadTenant, Sample } from './load-tenant.ts'
@@ -323,14 +323,7 @@ export function specOf({ target }: LoadTenant, more: object, behaviour = 'none')
   return {
     canvos: { tag: target.tag },
     target: 'iso',
-    arguments: {
-      ARCH: 'amd64',
-      OS_DISTRIBUTION: 'ubuntu',
-      OS_VERSION: '22.04',
-      K8S_DISTRIBUTION: 'k3s',
-      ISO_NAME: 'installer',
-      CUSTOM_TAG: behaviour,
-    },
+    arguments: { ...targetArguments, CUSTOM_TAG: behaviour },
     timeoutSeconds: 300,
     ...more,
   }

@@ -75,10 +75,10 @@ function baseStatements(text: string): Statement[] {
 export function declaredArguments(earthfile: string): DeclaredArgument[] {
   const declared: DeclaredArgument[] = []
   for (const { text, depth } of baseStatements(earthfile)) {
-    const match = /^ARG((?:[ \t]+--[a-z-]+)*)[ \t]+([A-Za-z_][A-Za-z0-9_]*)[ \t]*(?:=[ \t]*(.*))?$/.exec(text)
+    const match = /^ARG((?:[ \t]+--[a-z-]+)*)[ \t]+([A-Za-z_][A-Za-z0-9_]*)[ \t]*(?:=(.*))?$/.exec(text)
     const name = match?.[2]
     if (match === null || name === undefined) continue
-    const written = match[3]
+    const written = match[3]?.trimStart()
     declared.push({
       name,
       ...(written === undefined ? {} : { default: unquoted(written) }),
@@ -95,8 +95,8 @@ function unquoted(written: string): string {
 }
 
 /** `FROM`, `COPY`, `BUILD`, `DO` and `IMPORT` with their options, and what they name first. */
-const referringStatement = /^(FROM|COPY|BUILD|DO|IMPORT)((?:[ \t]+--\S+)*)[ \t]+(.*)$/
-const namingStatement = /^(?:ARG|LET|SET)(?:[ \t]+--[a-z-]+)*[ \t]+([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*(.*)$/
+const referringStatement = /^(FROM|COPY|BUILD|DO|IMPORT)((?:[ \t]+--\S+)*)[ \t]+(\S.*)$/
+const namingStatement = /^(?:ARG|LET|SET)(?:[ \t]+--[a-z-]+)*[ \t]+([A-Za-z_][A-Za-z0-9_]*)[ \t]*=(.*)$/
 
 function referencesOf(lines: readonly string[]): EarthfileReference[] {
   return lines.flatMap((line): EarthfileReference[] => {
@@ -116,7 +116,7 @@ function defaultsOf(lines: readonly string[]): Map<string, string[]> {
   for (const line of lines) {
     const [, name, written] = namingStatement.exec(line.trim()) ?? []
     if (name === undefined || written === undefined) continue
-    defaults.set(name, [...(defaults.get(name) ?? []), unquoted(written)])
+    defaults.set(name, [...(defaults.get(name) ?? []), unquoted(written.trimStart())])
   }
   return defaults
 }

@@ -15,7 +15,7 @@ export type ImagesToJudge = {
 }
 
 /** `$NAME` and `${NAME}`. */
-const variable = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)[^}]*\}|([A-Za-z_][A-Za-z0-9_]*))/
+const variable = /\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?:[^A-Za-z0-9_}][^}]*)?\}|([A-Za-z_][A-Za-z0-9_]*))/
 
 /** How often the alternatives of an expression are followed, so that no Earthfile takes long. */
 const maxExpansions = 500

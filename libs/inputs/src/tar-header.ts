@@ -57,9 +57,11 @@ function number(block: Buffer, offset: number, length: number): number | undefin
 }
 
 function octal(block: Buffer, offset: number, length: number): number | undefined {
-  const digits = /^[ \0]*([0-7]*)[ \0]*$/.exec(block.toString('latin1', offset, offset + length))?.[1]
-  if (digits === undefined) return undefined
-  return digits === '' ? 0 : Number.parseInt(digits, 8)
+  const digits = /^(?:([0-7]+)[ \0]*)?$/.exec(
+    block.toString('latin1', offset, offset + length).replace(/^[ \0]+/, ''),
+  )
+  if (digits === null) return undefined
+  return digits[1] === undefined ? 0 : Number.parseInt(digits[1], 8)
 }
 
 function text(block: Buffer, offset: number, length: number): string | undefined {

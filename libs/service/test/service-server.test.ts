@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect as connectPlainly } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, it } from 'node:test'
 import { connect, type ConnectionOptions } from 'node:tls'
 import { CertificateAuthority, type LeafOptions } from '@edgesmith/certificates/authority'
+import { issueCredentials, writeCredentials } from '../../../test/support/service-credentials.ts'
 import { ConfigurationError } from '../src/environment.ts'
 import { createApp, type App } from '../src/app.ts'
 import { createLogger, listenForServices } from '../src/lifecycle.ts'
@@ -56,24 +57,9 @@ describe('A server for services', () => {
   let app: App
   let url: URL
 
-  const issue = async (options: Partial<LeafOptions> = {}, by = authority): Promise<Credentials> => {
-    const name = options.name ?? 'gateway'
-    const leaf = {
-      name,
-      uri: `spiffe://edgesmith/${name}`,
-      usage: 'client',
-      lifetimeMs: hour,
-      ...options,
-    } as const
-    const { certificate: cert, key } = await by.issue(leaf)
-    return { ca: authority.certificate, cert, key }
-  }
-  const write = async ({ ca, cert, key }: Credentials): Promise<void> => {
-    for (const [name, content] of Object.entries({ ca, key, cert })) {
-      await writeFile(join(directory, `${name}.new`), content, { mode: 0o600 })
-      await rename(join(directory, `${name}.new`), join(directory, `${name}.pem`))
-    }
-  }
+  const issue = (options: Partial<LeafOptions> = {}, by = authority): Promise<Credentials> =>
+    issueCredentials(authority, { name: 'gateway', usage: 'client', ...options }, by)
+  const write = (credentials: Credentials) => writeCredentials(directory, credentials)
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-service-server-'))

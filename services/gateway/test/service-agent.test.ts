@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer as createPlainServer } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -12,6 +12,7 @@ import { CertificateAuthority, type LeafOptions } from '@edgesmith/certificates/
 import { createLogger } from '@edgesmith/service/lifecycle'
 import { ServiceCertificate, type Credentials } from '@edgesmith/service/service-certificate'
 import { request, type Agent } from 'undici'
+import { issueCredentials, writeCredentials } from '../../../test/support/service-credentials.ts'
 import { serviceAgent } from '../src/service-agent.ts'
 
 const hour = 60 * 60_000
@@ -22,24 +23,9 @@ describe('The connections of the gateway to a service', () => {
   let certificate: ServiceCertificate
   let agent: Agent
 
-  const issue = async (options: Partial<LeafOptions>, by = authority): Promise<Credentials> => {
-    const name = options.name ?? 'artifact'
-    const leaf = {
-      name,
-      uri: `spiffe://edgesmith/${name}`,
-      usage: 'server',
-      lifetimeMs: hour,
-      ...options,
-    } as const
-    const { certificate: cert, key } = await by.issue(leaf)
-    return { ca: authority.certificate, cert, key }
-  }
-  const write = async ({ ca, cert, key }: Credentials): Promise<void> => {
-    for (const [name, content] of Object.entries({ ca, key, cert })) {
-      await writeFile(join(directory, `${name}.new`), content, { mode: 0o600 })
-      await rename(join(directory, `${name}.new`), join(directory, `${name}.pem`))
-    }
-  }
+  const issue = (options: Partial<LeafOptions>, by = authority): Promise<Credentials> =>
+    issueCredentials(authority, { name: 'artifact', usage: 'server', ...options }, by)
+  const write = (credentials: Credentials) => writeCredentials(directory, credentials)
 
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-service-agent-'))
