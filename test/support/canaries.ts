@@ -49,6 +49,8 @@ export class Lookout {
     for (const entry of await readdir('/proc')) {
       const pid = Number(entry)
       if (!Number.isInteger(pid) || pid === process.pid) continue
+      // First: of a process that has ended meanwhile it could not be told any more whose it was.
+      const ancestors = await ancestorsOf(pid)
       const [command = '', environment = ''] = await Promise.all(
         ['cmdline', 'environ'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')),
       )
@@ -56,7 +58,7 @@ export class Lookout {
         this.look('process', entry, '')
         continue
       }
-      const allowed = allowedOf(await ancestorsOf(pid))
+      const allowed = allowedOf(ancestors)
       const name = await readlink(`/proc/${pid}/exe`).catch(() => '')
       this.look('process', `${name} command line`, command, allowed)
       this.look('process', `${name} environment`, environment, allowed)
