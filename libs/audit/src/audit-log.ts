@@ -20,6 +20,11 @@ export function dayOf(at: Date): string {
   return at.toISOString().slice(0, 10)
 }
 
+/** The lowest identifier of records of a millisecond since 1970; none is older (RFC 9562, section 5.7). */
+export function firstIdAt(msecs: number): string {
+  return uuidv7({ msecs: Math.max(0, msecs), seq: 0, random: new Uint8Array(16) })
+}
+
 /** A record as it is written: one line of JSON. */
 export function toLine(record: AuditRecord): string {
   return `${JSON.stringify(record)}\n`

@@ -1,7 +1,7 @@
 import { AuditRecord } from '@edgesmith/contract/audit'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { Value } from 'typebox/value'
-import { dayOf, dayPrefix } from './audit-log.ts'
+import { dayOf, dayPrefix, firstIdAt } from './audit-log.ts'
 import { readChain, readObject, readSegment, type Link } from './chain.ts'
 
 const dayMs = 86_400_000
@@ -26,23 +26,31 @@ export type RecordsWanted = {
  */
 export async function* readRecords(store: ObjectStore, wanted: RecordsWanted): AsyncGenerator<AuditRecord> {
   const { tenant, from, to, after = '' } = wanted
+  // Identifiers tell the time: records of other times are not read at all.
+  const [first, behind] = [firstIdAt(from.getTime()), firstIdAt(to.getTime() + 1)]
+  const isWanted = (id: string) => id > after && id >= first && id < behind
   const links = new Map<string, Link[]>()
   for await (const { link } of readChain(store, tenant)) {
     links.set(link.day, [...(links.get(link.day) ?? []), link])
   }
   for (let at = Date.parse(dayOf(from)); at <= to.getTime(); at += dayMs) {
     const day = dayOf(new Date(at))
-    for await (const { line } of readDay(store, { tenant, day, after, links: links.get(day) ?? [] })) {
-      const record = Value.Parse(AuditRecord, JSON.parse(line))
-      const time = Date.parse(record.at)
-      if (time >= from.getTime() && time <= to.getTime()) yield record
+    for await (const { line } of readDay(store, { tenant, day, isWanted, links: links.get(day) ?? [] })) {
+      yield Value.Parse(AuditRecord, JSON.parse(line))
     }
   }
 }
 
+type DayWanted = {
+  readonly tenant: string
+  readonly day: string
+  readonly links: readonly Link[]
+  readonly isWanted: (id: string) => boolean
+}
+
 async function* readDay(
   store: ObjectStore,
-  { tenant, day, after, links }: { tenant: string; day: string; after: string; links: readonly Link[] },
+  { tenant, day, links, isWanted }: DayWanted,
 ): AsyncGenerator<StoredRecord> {
   const chained: StoredRecord[] = []
   for (const link of links) chained.push(...recordsIn(await readSegment(store, link)))
@@ -52,8 +60,8 @@ async function* readDay(
     // Compaction has put it into the chain, and not come to remove it yet.
     if (!known.has(id)) loose.push({ id, key })
   }
-  const all: (StoredRecord | { id: string; key: string })[] = [...chained, ...loose].filter(
-    ({ id }) => id > after,
+  const all: (StoredRecord | { id: string; key: string })[] = [...chained, ...loose].filter(({ id }) =>
+    isWanted(id),
   )
   all.sort((a, b) => (a.id < b.id ? -1 : 1))
   for (let start = 0; start < all.length; start += atOnce) {

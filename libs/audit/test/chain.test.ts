@@ -69,6 +69,16 @@ describe('The audit record', () => {
     assert.equal(await compactRecords(store, 'acme', later), 0)
   })
 
+  it('reads no record of another time of the day', async () => {
+    const store = await newStore()
+    const [first = ''] = await keysOf(store, '2026/03/14/')
+    await overwrite(store, first, () => 'no record')
+    await assert.rejects(read(store))
+    assert.deepEqual(await read(store, '2026-03-14T23:59:59.999'), ['r1', 'r2', 'r3', 'r4'])
+    const wanted = { tenant: 'acme', from: at('2026-03-14T00:00:00.001'), to: at('2026-03-14T23:59:59.998') }
+    assert.deepEqual(await Array.fromAsync(readRecords(store, wanted)), [])
+  })
+
   it('keeps the records of nobody apart', async () => {
     const store = await newStore()
     const { tenant: _tenant, project: _project, ...ofNobody } = event('nobody')
