@@ -20,6 +20,7 @@ import {
 } from './event-id.ts'
 import type { Notifications } from './notifications.ts'
 import { whileAvailable } from './redis-connection.ts'
+import { Wholeness } from './wholeness.ts'
 
 /** Events appended, and read, in one step. */
 const batchSize = 256
@@ -47,6 +48,8 @@ export type BuildEventsParts = {
   notifications: Notifications
   /** Where the archives are, each in the part of its build's project. */
   stores: ProjectStores
+  /** Whether Redis has all builds; when left out it is taken to have them. */
+  wholeness?: Wholeness
   /** Bytes of log events kept of a build, all attempts together; 64 MiB when left out. */
   maxLogBytes?: number
 }
@@ -72,10 +75,18 @@ export class BuildEvents {
   readonly #redis: Redis
   readonly #notifications: Notifications
   readonly #stores: ProjectStores
+  readonly #wholeness: Wholeness
   readonly #maxLogBytes: number
 
-  constructor({ redis, notifications, stores, maxLogBytes = defaultMaxLogBytes }: BuildEventsParts) {
+  constructor({
+    redis,
+    notifications,
+    stores,
+    wholeness = new Wholeness(),
+    maxLogBytes = defaultMaxLogBytes,
+  }: BuildEventsParts) {
     this.#redis = defineBuildScripts(redis)
+    this.#wholeness = wholeness
     this.#notifications = notifications
     this.#stores = stores
     this.#maxLogBytes = maxLogBytes
@@ -85,7 +96,7 @@ export class BuildEvents {
   within(project: ProjectRef): EventReader {
     return {
       read: async (id, options) => {
-        const build = await this.#find(id)
+        const build = await this.#wholeness.find(() => this.#find(id))
         if (build === undefined || !isOfProject(build, project)) throw buildNotFound(id)
         return this.read(id, options)
       },
@@ -131,7 +142,8 @@ export class BuildEvents {
    */
   async read(id: string, options: ReadEventsOptions): Promise<AsyncIterable<IdentifiedEvent>> {
     if (options.after !== undefined) assertEventId(options.after)
-    const look = await this.#look(id, options.after ?? beforeFirstEvent, 1)
+    const position = options.after ?? beforeFirstEvent
+    const look = await this.#wholeness.find(() => this.#look(id, position, 1))
     if (look === undefined) throw buildNotFound(id)
     if (options.after !== undefined) await this.#assertKnown(id, options.after, look)
     return this.#read(id, options)
@@ -143,7 +155,7 @@ export class BuildEvents {
     await using changes = follow ? await this.#notifications.subscribe(changesChannel(id)) : undefined
     for (;;) {
       signal?.throwIfAborted()
-      const look = await this.#look(id, position, batchSize)
+      const look = await this.#wholeness.find(() => this.#look(id, position, batchSize))
       if (look === undefined) return
       const { archiveBefore, lastEventId } = look
       if (

@@ -10,6 +10,7 @@ import { isEnd, startBuild, stateEvent } from './build-state.ts'
 import { usedReservationSeconds } from './idempotency.ts'
 import type { Reservation } from './idempotency.ts'
 import { whileAvailable } from './redis-connection.ts'
+import { Wholeness } from './wholeness.ts'
 
 /** A record with what is needed to save it: nobody may have saved it since. */
 export type StoredBuild = {
@@ -35,21 +36,24 @@ const listLimit = 5000
 /**
  * The records of builds in Redis. Every change is one atomic step that checks nobody changed the
  * record since it was read, writes it, keeps the indexes, and appends the events that tell it.
- * Every method throws `upstream-unavailable` when Redis is away.
+ * Every method throws `upstream-unavailable` when Redis is away, and rather than to tell what is not there or to list
+ * what is while Redis does not have everything, where `wholeness` looks at that.
  */
 export class BuildRepository {
   readonly #redis: Redis
+  readonly #wholeness: Wholeness
   readonly #project: ProjectRef | undefined
 
   /** The builds of all projects, for workers; with `project` those of one, as `within` gives them. */
-  constructor(redis: Redis, project?: ProjectRef) {
+  constructor(redis: Redis, wholeness = new Wholeness(), project?: ProjectRef) {
     this.#redis = defineBuildScripts(redis)
+    this.#wholeness = wholeness
     this.#project = project
   }
 
   /** The builds of one project: those of others are not found, whatever is asked. */
   within(project: ProjectRef): BuildRepository {
-    return new BuildRepository(this.#redis, project)
+    return new BuildRepository(this.#redis, this.#wholeness, project)
   }
 
   /**
@@ -99,8 +103,7 @@ export class BuildRepository {
 
   /** The record of a build, if there is one. */
   async find(id: string): Promise<Build | undefined> {
-    const [build] = await this.#getAll([id])
-    return build
+    return this.#wholeness.find(async () => (await this.#getAll([id]))[0])
   }
 
   /** The newest build of the project that succeeded with an ISO of this identity, see `Build.key`. */
@@ -114,13 +117,9 @@ export class BuildRepository {
 
   /** The record of a build with its revision. Throws `build-not-found`. */
   async read(id: string): Promise<StoredBuild> {
-    const [json, revision, run] = await whileAvailable(() =>
-      this.#redis.hmget(recordKey(id), 'json', 'revision', 'run'),
-    )
-    if (typeof json !== 'string' || typeof revision !== 'string') throw buildNotFound(id)
-    const build = JSON.parse(json) as Build
-    if (!this.#has(build)) throw buildNotFound(id)
-    return { build, revision, run: run ?? '' }
+    const stored = await this.#wholeness.find(() => this.#read(id))
+    if (stored === undefined || !this.#has(stored.build)) throw buildNotFound(id)
+    return stored
   }
 
   /**
@@ -152,6 +151,7 @@ export class BuildRepository {
       case 'conflict':
         return undefined
       case 'missing':
+        await this.#wholeness.assert()
         throw buildNotFound(build.id)
       default:
         throw superseded()
@@ -203,7 +203,9 @@ export class BuildRepository {
         this.#redis.removeBuild(keys.length, ...keys, revision, id, changesChannel(id)),
       )
       if (code === 'removed') return build
-      if (code === 'missing') throw buildNotFound(id)
+      if (code !== 'missing') continue
+      await this.#wholeness.assert()
+      throw buildNotFound(id)
     }
   }
 
@@ -211,7 +213,11 @@ export class BuildRepository {
    * One page of builds, newest first. When a filter fits only few of very many builds, a page can
    * hold fewer builds than asked, and still have a `nextCursor`.
    */
-  async list(query: ListBuildsQuery): Promise<BuildPage> {
+  list(query: ListBuildsQuery): Promise<BuildPage> {
+    return this.#wholeness.during(() => this.#list(query))
+  }
+
+  async #list(query: ListBuildsQuery): Promise<BuildPage> {
     const index = await this.#smallestIndex(query)
     let last = query.cursor
     const items: Build[] = []
@@ -227,6 +233,14 @@ export class BuildRepository {
       if (ids.length < listBatch || last === undefined) return { items }
     }
     return { items, ...(last === undefined ? {} : { nextCursor: last }) }
+  }
+
+  async #read(id: string): Promise<StoredBuild | undefined> {
+    const [json, revision, run] = await whileAvailable(() =>
+      this.#redis.hmget(recordKey(id), 'json', 'revision', 'run'),
+    )
+    if (typeof json !== 'string' || typeof revision !== 'string') return undefined
+    return { build: JSON.parse(json) as Build, revision, run: run ?? '' }
   }
 
   async #smallestIndex({ state, target, label }: ListBuildsQuery): Promise<string> {

@@ -7,6 +7,7 @@ import { recordKey } from './build-keys.ts'
 import { fleetKey } from './fleet-keys.ts'
 import { usedReservationSeconds, type Reservation } from './idempotency.ts'
 import { whileAvailable } from './redis-connection.ts'
+import { Wholeness } from './wholeness.ts'
 
 /** What is told of a fleet besides what becomes of its builds. */
 export type FleetSummary = Pick<Fleet, 'id' | 'tenant' | 'project' | 'name' | 'createdAt' | 'sites'>
@@ -32,21 +33,24 @@ export type ListBuildsOptions = {
 
 /**
  * Fleets in Redis. Their builds are found by indexes that are kept in the same step as the records of
- * the builds. Every method throws `upstream-unavailable` when Redis is away.
+ * the builds. Every method throws `upstream-unavailable` when Redis is away, and where it cannot tell, see
+ * `BuildRepository`.
  */
 export class FleetRepository {
   readonly #redis: Redis
+  readonly #wholeness: Wholeness
   readonly #project: ProjectRef | undefined
 
   /** The fleets of all projects, for workers; with `project` those of one, as `within` gives them. */
-  constructor(redis: Redis, project?: ProjectRef) {
+  constructor(redis: Redis, wholeness = new Wholeness(), project?: ProjectRef) {
     this.#redis = redis
+    this.#wholeness = wholeness
     this.#project = project
   }
 
   /** The fleets of one project: those of others are not found, whatever is asked. */
   within(project: ProjectRef): FleetRepository {
-    return new FleetRepository(this.#redis, project)
+    return new FleetRepository(this.#redis, this.#wholeness, project)
   }
 
   /**
@@ -90,31 +94,39 @@ export class FleetRepository {
   }
 
   /** Whether all builds of the fleet have been created, and whether a client canceled it; undefined for no fleet. */
-  async readFlags(id: string): Promise<{ isComplete: boolean; isCanceled: boolean } | undefined> {
-    const [json, complete, canceled] = await whileAvailable(() =>
-      this.#redis.hmget(fleetKey.record(id), 'json', 'complete', 'canceled'),
-    )
-    return typeof json === 'string' && this.#has(JSON.parse(json) as FleetSummary)
-      ? { isComplete: complete === '1', isCanceled: canceled === '1' }
-      : undefined
+  readFlags(id: string): Promise<{ isComplete: boolean; isCanceled: boolean } | undefined> {
+    return this.#wholeness.find(async () => {
+      const [json, complete, canceled] = await whileAvailable(() =>
+        this.#redis.hmget(fleetKey.record(id), 'json', 'complete', 'canceled'),
+      )
+      return typeof json === 'string' && this.#has(JSON.parse(json) as FleetSummary)
+        ? { isComplete: complete === '1', isCanceled: canceled === '1' }
+        : undefined
+    })
   }
 
   /** What is told of a fleet but for its builds, if there is one. */
-  async find(id: string): Promise<FleetSummary | undefined> {
-    const json = await whileAvailable(() => this.#redis.hget(fleetKey.record(id), 'json'))
-    const summary = json === null ? undefined : (JSON.parse(json) as FleetSummary)
-    return summary !== undefined && this.#has(summary) ? summary : undefined
+  find(id: string): Promise<FleetSummary | undefined> {
+    return this.#wholeness.find(async () => {
+      const json = await whileAvailable(() => this.#redis.hget(fleetKey.record(id), 'json'))
+      const summary = json === null ? undefined : (JSON.parse(json) as FleetSummary)
+      return summary !== undefined && this.#has(summary) ? summary : undefined
+    })
   }
 
   /** A fleet with the state that its builds give it. Throws `fleet-not-found`. */
   async get(id: string): Promise<Fleet> {
-    const [fleet] = await this.#getAll([id])
+    const fleet = await this.#wholeness.find(async () => (await this.#getAll([id]))[0])
     if (fleet === undefined) throw fleetNotFound(id)
     return fleet
   }
 
   /** One page of fleets, newest first. */
-  async list({ limit, cursor }: ListFleetsQuery): Promise<FleetPage> {
+  list(query: ListFleetsQuery): Promise<FleetPage> {
+    return this.#wholeness.during(() => this.#list(query))
+  }
+
+  async #list({ limit, cursor }: ListFleetsQuery): Promise<FleetPage> {
     const max = cursor === undefined ? '+' : `(${cursor}`
     const index = this.#project === undefined ? fleetKey.all : fleetKey.own(this.#project)
     const ids = await whileAvailable(() => this.#redis.zrevrangebylex(index, max, '-', 'LIMIT', 0, limit + 1))
@@ -152,7 +164,11 @@ export class FleetRepository {
   }
 
   /** Builds of the fleet, in the order of its sites. */
-  async listBuilds(id: string, { state, after, limit }: ListBuildsOptions): Promise<Build[]> {
+  listBuilds(id: string, options: ListBuildsOptions): Promise<Build[]> {
+    return this.#wholeness.during(() => this.#listBuilds(id, options))
+  }
+
+  async #listBuilds(id: string, { state, after, limit }: ListBuildsOptions): Promise<Build[]> {
     const index = state === undefined ? fleetKey.builds(id) : fleetKey.state(id, state)
     const min = after === undefined ? '-' : `(${after}`
     const ids = await whileAvailable(() => this.#redis.zrangebylex(index, min, '+', 'LIMIT', 0, limit))

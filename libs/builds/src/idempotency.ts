@@ -104,14 +104,17 @@ export async function releaseKey(
   await whileAvailable(() => defineBuildScripts(redis).releaseIdempotencyKey(key, buildId))
 }
 
-/** Brings back a used reservation that this Redis has lost, for as long as it would have been kept. */
+/**
+ * Brings back a used reservation that this Redis has lost, for as long as it would have been kept. A request that was
+ * repeated meanwhile, and has made nothing yet, loses its own.
+ */
 export async function restoreKey(
   redis: Redis,
   { key, buildId, fingerprint }: Reservation,
   { usedAt, now }: { usedAt: Date; now: Date },
 ): Promise<void> {
   const seconds = usedReservationSeconds - Math.floor((now.getTime() - usedAt.getTime()) / 1000)
-  if (seconds <= 0 || (await whileAvailable(() => redis.exists(key))) === 1) return
+  if (seconds <= 0 || (await whileAvailable(() => redis.hget(key, 'used'))) === '1') return
   const step = redis.multi().hset(key, { buildId, fingerprint, used: '1' }).expire(key, seconds)
   await whileAvailable(() => step.exec())
 }

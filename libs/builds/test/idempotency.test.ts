@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { releaseKey, reserveKey, takeKeyOver, useKey } from '@edgesmith/builds/idempotency'
+import { releaseKey, reserveKey, restoreKey, takeKeyOver, useKey } from '@edgesmith/builds/idempotency'
 import type { ReserveOptions } from '@edgesmith/builds/idempotency'
 import { otherProjects, ownProject } from '../../../test/support/projects.ts'
 import { at, newBuild, openStage } from './redis.ts'
@@ -42,6 +42,17 @@ describe('reserveKey', () => {
     const outcomes = await Promise.all(Array.from({ length: 20 }, () => reserve('many')))
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'new').length, 1)
     assert.equal(outcomes.filter(({ outcome }) => outcome === 'in-progress').length, 19)
+  })
+
+  it('answers the build that used a key before Redis was empty, and makes none for who came meanwhile', async () => {
+    const [build, meanwhile] = [newBuild(), newBuild()]
+    const reservation = await reserveNew('lost', build)
+    await stage.redis.del(reservation.key)
+    const late = await reserveNew('lost', meanwhile)
+    await restoreKey(stage.redis, reservation, { usedAt: new Date(), now: new Date() })
+    await assert.rejects(stage.repository.create(meanwhile, at, late), { code: 'idempotency-key-in-use' })
+    await releaseKey(stage.redis, late)
+    assert.deepEqual(await reserve('lost'), { outcome: 'replay', buildId: build.id })
   })
 
   it('keeps a key for a day, from when it is reserved and from when it is used', async () => {

@@ -49,7 +49,7 @@ export async function runRetention(
   const own = {
     store: stores.of(project),
     repository: repository.within(project),
-    fleets: new FleetRepository(redis, project),
+    fleets: new FleetRepository(redis).within(project),
   }
   const { store } = own
   const pair = { redis, store: stores.whole }

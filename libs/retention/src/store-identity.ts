@@ -12,6 +12,10 @@ const StoreIdentity = Type.Object({ id: Type.String({ format: 'uuid' }) }, { add
 export const identityKey = 'retention/identity.json'
 const redisKey = 'edgesmith:retention:identity'
 
+/** What tells in Redis that a recovery has begun since it was empty, and that one was done. */
+const recoveryKey = 'edgesmith:retention:recovery'
+const done = 'done'
+
 type Pair = { readonly redis: Redis; readonly store: ObjectStore }
 
 /**
@@ -37,6 +41,26 @@ export async function assertPaired({ redis, store }: Pair, { adopt }: { adopt: b
 /** Whether Redis has been used with an object store; one that is empty has not. */
 export async function hasIdentity(redis: Redis): Promise<boolean> {
   return (await whileAvailable(() => redis.get(redisKey))) !== null
+}
+
+/** A recovery begins. One that was done before, and one that is under way, stay what they are. */
+export async function beginRecovery(redis: Redis): Promise<void> {
+  await whileAvailable(() => redis.set(recoveryKey, 'begun', 'NX'))
+}
+
+/**
+ * A recovery is done: Redis has all that could be understood.
+ * @throws Error when Redis has lost everything once more since it began
+ */
+export async function endRecovery(redis: Redis): Promise<void> {
+  if ((await whileAvailable(() => redis.set(recoveryKey, done, 'XX'))) !== null) return
+  throw new Error('Redis has lost everything once more while it was filled again.')
+}
+
+/** Whether Redis has all that could be understood of what the object store has, also where it must not be joined with it. */
+export async function isFilled(redis: Redis): Promise<boolean> {
+  const [identity, recovery] = await whileAvailable(() => redis.mget(redisKey, recoveryKey))
+  return typeof identity === 'string' || recovery === done
 }
 
 /** Joins Redis with the object store, all of whose builds it has. */

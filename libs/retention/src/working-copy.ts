@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { takeFlight } from '@edgesmith/builds/flight'
 import type { ProjectRef } from '@edgesmith/contract/project'
 import { recoverProjects, type RecoveryParts, type RecoveryReport } from './recovery.ts'
-import { hasIdentity, pair } from './store-identity.ts'
+import { beginRecovery, endRecovery, hasIdentity, isFilled, pair } from './store-identity.ts'
 
 /** Time after which a process that recovers and is not heard of has died, in milliseconds. */
 const flightMs = 15_000
@@ -27,7 +27,9 @@ export type WorkingCopyParts = RecoveryParts & {
  * Retention works again afterwards, unless records could not be understood: their files are not to be removed.
  */
 export async function recover({ listProjects, ...parts }: WorkingCopyParts): Promise<RecoveryReport> {
+  await beginRecovery(parts.redis)
   const report = await recoverProjects(parts, await listProjects())
+  await endRecovery(parts.redis)
   if (report.failed.length === 0) await pair({ redis: parts.redis, store: parts.stores.whole })
   return report
 }
@@ -64,37 +66,58 @@ export async function recoverWhenEmpty(
   return undefined
 }
 
+export type WorkingCopy = AsyncDisposable & {
+  /** Settles when Redis was looked at once, or could not be. */
+  readonly looked: Promise<void>
+  /**
+   * Whether Redis has everything; where it does not, it is seen to.
+   * @throws ProblemError `upstream-unavailable` when Redis is away
+   */
+  readonly isWhole: () => Promise<boolean>
+}
+
 /**
- * Keeps Redis a working copy of what the object store has: recovers when it is empty, at once and each time that
- * it comes back, until this is disposed of. `looked` settles when that was done once, or could not be.
+ * Keeps Redis a working copy of what the object store has: recovers when it is empty, at once, each time that it
+ * comes back, and when it is asked about, until this is disposed of.
  */
-export function keepWorkingCopy(parts: WorkingCopyParts): AsyncDisposable & { looked: Promise<void> } {
+export function keepWorkingCopy(parts: WorkingCopyParts): WorkingCopy {
   const { redis, logger } = parts
   const stopping = new AbortController()
   const { signal } = stopping
   let timer: NodeJS.Timeout | undefined
+  let isLooking = false
   const look = async () => {
+    isLooking = true
+    clearTimeout(timer)
+    timer = undefined
     try {
       await recoverWhenEmpty(parts, signal)
       parts.onWhole?.()
     } catch (error) {
       if (signal.aborted) return
       logger.error({ err: error }, 'It is not known whether Redis has all builds; that is looked at again.')
-      timer = setTimeout(onReady, retryMs)
+      timer = setTimeout(lookAgain, retryMs)
+    } finally {
+      isLooking = false
     }
   }
   const looked = look()
   let looking = looked
-  const onReady = () => {
+  const lookAgain = () => {
     if (!signal.aborted) looking = looking.then(look)
   }
-  redis.on('ready', onReady)
+  redis.on('ready', lookAgain)
   return {
     looked,
+    async isWhole() {
+      const whole = await isFilled(redis)
+      if (!whole && !isLooking && timer === undefined) lookAgain()
+      return whole
+    },
     async [Symbol.asyncDispose]() {
       stopping.abort()
       clearTimeout(timer)
-      redis.off('ready', onReady)
+      redis.off('ready', lookAgain)
       await looking
     },
   }

@@ -7,8 +7,8 @@ import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { ProjectStores } from '@edgesmith/store/project-stores'
 import { SteadyRedis } from '../../builds/test/steady-redis.ts'
-import { hasIdentity } from '../src/store-identity.ts'
-import { keepWorkingCopy } from '../src/working-copy.ts'
+import { hasIdentity, isFilled } from '../src/store-identity.ts'
+import { keepWorkingCopy, recover } from '../src/working-copy.ts'
 
 describe('A working copy', () => {
   it('tells each time that Redis came back whole, so that jobs it has lost are made at once', async () => {
@@ -44,5 +44,29 @@ describe('A working copy', () => {
       await told.promise
       assert.equal(await hasIdentity(redis), true, how)
     }
+  })
+
+  it('is not taken for whole when Redis lost everything once more while it was filled', async () => {
+    await using resources = new AsyncDisposableStack()
+    const directory = await mkdtemp(join(tmpdir(), 'edgesmith-copy-'))
+    resources.defer(() => rm(directory, { recursive: true, force: true }))
+    const steady = resources.use(await SteadyRedis.open(directory))
+    const redis = resources.adopt(
+      openRedis(steady.url, { patience: 'endless', name: 'copy', onError: () => undefined }),
+      closeRedis,
+    )
+    const common = {
+      redis,
+      stores: new ProjectStores(await openDirectoryStore(join(directory, 'objects'))),
+      logger: { info: () => undefined, error: (context: object) => assert.fail(JSON.stringify(context)) },
+    }
+    const empty = async () => {
+      await redis.flushall()
+      return []
+    }
+    await assert.rejects(recover({ ...common, listProjects: empty }), /once more/)
+    assert.equal(await isFilled(redis), false)
+    await recover({ ...common, listProjects: () => Promise.resolve([]) })
+    assert.equal(await isFilled(redis), true)
   })
 })

@@ -3,6 +3,7 @@ import type { BuildQueue } from '@edgesmith/builds/build-queue'
 import type { BuildRepository } from '@edgesmith/builds/build-repository'
 import type { FleetQueue } from '@edgesmith/builds/fleet-queue'
 import type { FleetRepository } from '@edgesmith/builds/fleet-repository'
+import type { Wholeness } from '@edgesmith/builds/wholeness'
 import type { Principal } from '@edgesmith/contract/access'
 import type { Identity } from '@edgesmith/identity/identity'
 import type { Keyring } from '@edgesmith/secrets/keyring'
@@ -23,6 +24,7 @@ export type GatewayContext = {
   readonly redis: Redis
   /** Where requests are counted; it fails at once while it is away. */
   readonly counters: Redis
+  readonly wholeness: Wholeness
   readonly repository: BuildRepository
   readonly events: BuildEvents
   readonly queue: BuildQueue

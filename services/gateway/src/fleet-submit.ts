@@ -29,7 +29,7 @@ export async function submitFleet(
   idempotencyKey: string | undefined,
 ): Promise<{ fleet: Fleet; replayed: boolean }> {
   const { spec, submission, template, table } = request
-  const { made, replayed } = await onceForKey(context.redis, {
+  const { made, replayed } = await onceForKey(context, {
     project: context.principal,
     scope: 'fleets',
     key: idempotencyKey,

@@ -4,6 +4,7 @@ import { isRefused } from '@edgesmith/builds/accepted-build'
 import { releaseKey, reserveKey, takeKeyOver, useKey, type Reservation } from '@edgesmith/builds/idempotency'
 import { ProblemError } from '@edgesmith/contract/problem'
 import type { ProjectRef } from '@edgesmith/contract/project'
+import type { Wholeness } from '@edgesmith/builds/wholeness'
 import type { Redis } from 'ioredis'
 import { v7 as uuidV7 } from 'uuid'
 
@@ -32,10 +33,11 @@ export type KeyedRequest<Made> = {
 /**
  * Answers a request once for its key: the first one makes, a repeated one finds, or goes on where the first broke off.
  * @throws ProblemError `idempotency-key-reused` when it was sent with another request,
- * `idempotency-key-in-use` while the first is under way; what `make`, `find` and `resume` throw
+ * `idempotency-key-in-use` while the first is under way, `upstream-unavailable` while it is not known whether the key
+ * was used; what `make`, `find` and `resume` throw
  */
 export async function onceForKey<Made>(
-  redis: Redis,
+  { redis, wholeness }: { readonly redis: Redis; readonly wholeness: Wholeness },
   { project, scope, key, says, make, find, resume, isAccepted }: KeyedRequest<Made>,
 ): Promise<{ made: Made; replayed: boolean }> {
   const id = uuidV7()
@@ -44,6 +46,8 @@ export async function onceForKey<Made>(
   const reserved = await reserveKey(redis, { project, scope, key, fingerprint, buildId: id })
   const makeFor = async (reservation: Reservation): Promise<Made> => {
     try {
+      // Behind the reservation: a recovery that ends afterwards replaces it by that of the request that used the key.
+      await wholeness.assert()
       return await make(id, reservation)
     } catch (error) {
       // What is accepted, or may be, goes on when the request is repeated.

@@ -6,6 +6,7 @@ import { FleetRepository } from '@edgesmith/builds/fleet-repository'
 import { Notifications } from '@edgesmith/builds/notifications'
 import { closeRedis, openRedis } from '@edgesmith/builds/redis-connection'
 import { warnOfVolatileRedis } from '@edgesmith/builds/redis-durability'
+import { Wholeness } from '@edgesmith/builds/wholeness'
 import { openIdentity } from '@edgesmith/identity/identity'
 import { openKeyring } from '@edgesmith/secrets/keys'
 import { tenantShares } from '@edgesmith/identity/tenant-share'
@@ -55,6 +56,7 @@ export async function startGateway(
     keepWorkingCopy({ redis, stores, logger, listProjects: () => listProjects(stores.whole) }),
   )
   await workingCopy.looked
+  const wholeness = new Wholeness(() => workingCopy.isWhole())
   const notifications = resources.use(new Notifications(redis, onError))
   const queue = resources.use(new BuildQueue(redis, onError, tenantShares(identity.tenants)))
   const fleetQueue = resources.use(new FleetQueue(redis, 'fleets', onError))
@@ -69,11 +71,12 @@ export async function startGateway(
       stores,
       redis,
       counters,
-      repository: new BuildRepository(redis),
-      events: new BuildEvents({ redis, notifications, stores }),
+      wholeness,
+      repository: new BuildRepository(redis, wholeness),
+      events: new BuildEvents({ redis, notifications, stores, wholeness }),
       queue,
       validation: new ValidationClient(config.validationUrl, agentTo('validation')),
-      fleets: new FleetRepository(redis),
+      fleets: new FleetRepository(redis, wholeness),
       fleetQueue,
       checksumQueue,
       artifactAgent,

@@ -51,7 +51,7 @@ export async function submitBuild(
   idempotencyKey: string | undefined,
 ): Promise<{ build: Build; replayed: boolean }> {
   const isStored = async (key: string) => (await context.store.stat(key)) !== undefined
-  const { made, replayed } = await onceForKey(context.redis, {
+  const { made, replayed } = await onceForKey(context, {
     project: context.principal,
     scope: 'builds',
     key: idempotencyKey,

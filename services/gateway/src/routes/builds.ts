@@ -5,7 +5,6 @@ import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
 import { acceptRetry } from '@edgesmith/builds/accepted-build'
 import { retryBuild } from '@edgesmith/builds/build-state'
-import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { requestCancel } from '@edgesmith/builds/cancellation'
 import { deleteBuild } from '@edgesmith/retention/delete-build'
 import { admitBuilds } from '../admission.ts'
@@ -69,7 +68,7 @@ export function buildRoutes(app: App, context: GatewayContext): void {
     },
     async (request, reply) => {
       // Rather than to receive the files first and refuse them then.
-      await pingRedis(context.redis)
+      await context.wholeness.assert()
       const own = inProject(context, request.principal)
       const { store, uploadLimits } = own
       await using submission = await readSubmission(request, { store, limits: uploadLimits })

@@ -12,7 +12,6 @@ import {
   ListSitesQuery,
   SiteName,
 } from '@edgesmith/contract/fleet'
-import { pingRedis } from '@edgesmith/builds/redis-connection'
 import { fleetObject } from '@edgesmith/fleets/fleet-record'
 import { isoOf } from '@edgesmith/fleets/iso-of'
 import type { App } from '@edgesmith/service/app'
@@ -94,7 +93,7 @@ function addFleets(app: App, context: GatewayContext): void {
     },
     async (request, reply) => {
       // Rather than to receive the files first and refuse them then.
-      await pingRedis(context.redis)
+      await context.wholeness.assert()
       const own = inProject(context, request.principal)
       const { store, uploadLimits } = own
       const asked = await readFleetRequest(request, { store, limits: uploadLimits })
