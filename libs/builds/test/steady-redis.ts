@@ -65,7 +65,6 @@ export class SteadyRedis implements AsyncDisposable {
   static async open(directory: string): Promise<SteadyRedis> {
     const steady = new SteadyRedis(directory)
     await steady.start()
-    await new Promise<void>((resolve) => steady.#listener.listen(steady.url, resolve))
     return steady
   }
 
@@ -74,6 +73,8 @@ export class SteadyRedis implements AsyncDisposable {
       dataDirectory: this.#dataDirectory,
       onUnexpectedExit: () => undefined,
     })
+    if (!this.#listener.listening)
+      await new Promise<void>((resolve) => this.#listener.listen(this.url, resolve))
   }
 
   /** Ends the server without a chance to put anything in order. Nobody answers at the address then. */
@@ -84,6 +85,12 @@ export class SteadyRedis implements AsyncDisposable {
     process.kill(server.pid, 'SIGKILL')
     await server[Symbol.asyncDispose]()
     for (const socket of this.#sockets) socket.destroy()
+  }
+
+  /** Kills the server, and nobody listens at the address. */
+  async remove(): Promise<void> {
+    this.#listener.close()
+    await this.kill()
   }
 
   /**

@@ -38,16 +38,16 @@ type Found = { readonly build: Build; readonly lastEventId: string | undefined }
  * store: ended ones as they are archived, accepted ones that have not ended queued at their attempt. What Redis
  * has is left as it is: a recovery that broke off can be run again, several may run at the same time, and the
  * service may work meanwhile. The jobs of queued builds and open fleets are made by the workers, which look for
- * those that have none.
+ * those that have none. Aborting the signal breaks the recovery off.
  */
 export async function recoverProjects(
   { redis, stores }: RecoveryParts,
   projects: readonly ProjectRef[],
-  now: Date = new Date(),
+  { now = new Date(), signal }: { now?: Date; signal?: AbortSignal } = {},
 ): Promise<RecoveryReport> {
   const report: RecoveryReport = { ended: 0, queued: 0, fleets: 0, failed: [] }
   for (const project of projects) {
-    const recovery = new ProjectRecovery(redis, stores.of(project), report, now)
+    const recovery = new ProjectRecovery({ redis, store: stores.of(project), report, now, signal })
     await recovery.run()
   }
   return report
@@ -59,17 +59,31 @@ class ProjectRecovery {
   readonly #repository: BuildRepository
   readonly #report: RecoveryReport
   readonly #now: Date
+  readonly #signal: AbortSignal | undefined
   /** Artifacts that have a record. */
   readonly #artifacts = new Set<string>()
   /** Builds that have records of their own. */
   readonly #known = new Set<string>()
 
-  constructor(redis: Redis, store: ObjectStore, report: RecoveryReport, now: Date) {
+  constructor({
+    redis,
+    store,
+    report,
+    now,
+    signal,
+  }: {
+    redis: Redis
+    store: ObjectStore
+    report: RecoveryReport
+    now: Date
+    signal: AbortSignal | undefined
+  }) {
     this.#redis = redis
     this.#store = store
     this.#repository = new BuildRepository(redis)
     this.#report = report
     this.#now = now
+    this.#signal = signal
   }
 
   async run(): Promise<void> {
@@ -90,6 +104,7 @@ class ProjectRecovery {
   }
 
   async #unlessFailed(key: string, recover: () => Promise<void>): Promise<void> {
+    this.#signal?.throwIfAborted()
     try {
       await recover()
     } catch (error) {
@@ -125,6 +140,7 @@ class ProjectRecovery {
       await this.#restore({ build, lastEventId: events.at(-1)?.id })
     }
     await concurrently(record.sites, atOnce, async (site) => {
+      this.#signal?.throwIfAborted()
       if (this.#known.has(site.buildId)) return
       await this.#restore({ build: siteBuild(record, site), lastEventId: undefined })
     })

@@ -26,9 +26,12 @@ export type WorkingCopyParts = RecoveryParts & {
  * Brings everything back into Redis and joins it with the object store, whatever it has been used with before.
  * Retention works again afterwards, unless records could not be understood: their files are not to be removed.
  */
-export async function recover({ listProjects, ...parts }: WorkingCopyParts): Promise<RecoveryReport> {
+export async function recover(
+  { listProjects, ...parts }: WorkingCopyParts,
+  signal?: AbortSignal,
+): Promise<RecoveryReport> {
   await beginRecovery(parts.redis)
-  const report = await recoverProjects(parts, await listProjects())
+  const report = await recoverProjects(parts, await listProjects(), signal === undefined ? {} : { signal })
   await endRecovery(parts.redis)
   if (report.failed.length === 0) await pair({ redis: parts.redis, store: parts.stores.whole })
   return report
@@ -57,7 +60,7 @@ export async function recoverWhenEmpty(
       continue
     }
     if (await hasIdentity(redis)) return undefined
-    const report = await recover(parts)
+    const report = await recover(parts, signal)
     const { failed, ...counts } = report
     for (const { key, reason } of failed) logger.error({ key, reason }, 'A record cannot be recovered.')
     logger.info(counts, 'Redis was empty; builds and fleets are back from their records.')

@@ -9,7 +9,9 @@ import Fastify, {
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { closeAnsweredConnections, cutIdleConnections } from './idle-connections.ts'
+import { DrainedConnections } from './drained-connections.ts'
+import { drainMs } from './grace-period.ts'
+import { cutIdleConnections } from './idle-connections.ts'
 import { allowOrigins } from './cross-origin.ts'
 import { answerClientError, handleProblems } from './problem-handler.ts'
 import { limitHeads, maxHeadBytes } from './request-limits.ts'
@@ -40,6 +42,8 @@ export type AppOptions = {
   readonly idleTimeoutMs?: number
   /** How long the head of a request may take to arrive, in milliseconds. */
   readonly headTimeoutMs?: number
+  /** How long the service takes to stop at the most, in seconds; half a minute when left out. */
+  readonly graceSeconds?: number | undefined
   /** Origins whose pages may call the app; none when left out. */
   readonly corsOrigins?: readonly string[]
   /** Proxies whose `X-Forwarded-For` is believed: addresses, networks and names that `proxy-addr` knows. */
@@ -64,6 +68,7 @@ export function createApp({
   bodyLimit = 1024 * 1024,
   idleTimeoutMs = 120_000,
   headTimeoutMs = 30_000,
+  graceSeconds,
   corsOrigins = [],
   trustedProxies = [],
   services,
@@ -88,8 +93,9 @@ export function createApp({
     ...(services === undefined ? {} : listensForServices(services, logger)),
   }).withTypeProvider<TypeBoxTypeProvider>()
   cutIdleConnections(app.server, idleTimeoutMs)
+  const connections = new DrainedConnections(app.server)
   app.addHook('preClose', (done) => {
-    if (app.server.listening) closeAnsweredConnections(app.server)
+    if (app.server.listening) connections.drain(drainMs(graceSeconds))
     done()
   })
   app.setValidatorCompiler(compileValidator)

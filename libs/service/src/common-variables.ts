@@ -1,4 +1,5 @@
 import type { ObjectStoreConfig } from '@edgesmith/store/open-store'
+import { defaultGraceSeconds } from './grace-period.ts'
 import { choice, integer, list, optional, text, url, type Environment } from './environment.ts'
 
 /** Variables that several services read under the same names. */
@@ -6,6 +7,17 @@ export const loggingVariables = {
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
     default: 'info',
     description: 'Least level of the log lines written to standard output.',
+  }),
+}
+
+/** How a service stops. */
+export const stopVariables = {
+  GRACE_SECONDS: integer({
+    default: defaultGraceSeconds,
+    minimum: 10,
+    maximum: 3600,
+    description:
+      'How long the service takes to stop at the most, in seconds. Requests under way are cut off 5 seconds before. Give whoever stops it, such as `docker stop`, a little more.',
   }),
 }
 

@@ -79,22 +79,6 @@ function progressOf(socket: Socket): number {
   return socket.bytesRead + handed - (handle?.writeQueueSize ?? 0)
 }
 
-/** How often a server that closes looks for connections that have become idle, in milliseconds. */
-const lookMs = 100
-
-/**
- * Closes the connections of a server that closes as soon as their requests are answered: clients keep them for
- * the next request, and the server would wait for that.
- */
-export function closeAnsweredConnections(server: Server): void {
-  const timer = setInterval(() => {
-    server.closeIdleConnections()
-  }, lookMs)
-  server.once('close', () => {
-    clearInterval(timer)
-  })
-}
-
 function isServicesTurn({ request, response }: Exchange): boolean {
   if (response.writableEnded || response.destroyed || response.writableLength > 0) return false
   return request.complete || request.readableLength > 0

@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import type { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
 import { withoutCredentials } from '@edgesmith/redaction/credential-patterns'
 import type { FastifyRequest } from 'fastify'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import type { App } from './app.ts'
 import { ConfigurationError } from './environment.ts'
+import { defaultGraceSeconds } from './grace-period.ts'
 
 /** A service that runs until it is disposed of. */
 export type RunningService = AsyncDisposable & { readonly url: string }
@@ -54,32 +56,36 @@ export async function listenForServices(app: App, { host, port }: Address): Prom
   })
 }
 
+/** How long what was begun for requests that were cut off may take to put things in order, in milliseconds. */
+const afterwardsMs = 1000
+
 /**
- * Runs a service until SIGINT or SIGTERM, then closes it within the grace period.
+ * Runs a service until SIGINT or SIGTERM, then closes it within its grace period. A start that is not over by then
+ * is told by its signal that it need not be; what it throws then is of no interest.
  * Exit codes: 0 after a clean stop, 78 when the configuration has faults (`EX_CONFIG`), 1 otherwise.
  */
-export async function runUntilSignal(
-  start: () => Promise<RunningService>,
-  { graceMs = 30_000 }: { graceMs?: number } = {},
+export async function runUntilSignal<Config extends { readonly graceSeconds?: number }>(
+  readConfig: () => Config | Promise<Config>,
+  start: (config: Config, stopping: AbortSignal) => Promise<RunningService>,
 ): Promise<void> {
-  const stopped = new Promise<void>((resolve) => {
-    // A supervisor may say SIGTERM more than once; a second Ctrl-C ends the process at once.
-    process.on('SIGTERM', () => {
-      resolve()
-    })
-    process.once('SIGINT', () => {
-      resolve()
-    })
-  })
+  const controller = new AbortController()
+  const { signal } = controller
+  const stop = () => {
+    controller.abort(new Error('The service was told to stop.'))
+  }
+  // A supervisor may say SIGTERM more than once; a second Ctrl-C ends the process at once.
+  process.on('SIGTERM', stop)
+  process.once('SIGINT', stop)
   // Node asks the C library for each variable, and the YAML parser asks for one at every token.
   process.env = { ...process.env }
   try {
-    await using _service = await start()
+    const config = await readConfig()
+    const stopped = stopOf(signal, config.graceSeconds ?? defaultGraceSeconds)
+    await using _service = await start(config, signal).catch((error: unknown) => {
+      if (!signal.aborted) throw error
+      return undefined
+    })
     await stopped
-    setTimeout(() => {
-      process.stderr.write(`The service did not stop within ${graceMs} ms.\n`)
-      process.exit(1)
-    }, graceMs).unref()
   } catch (error) {
     process.stderr.write(
       error instanceof ConfigurationError
@@ -88,4 +94,14 @@ export async function runUntilSignal(
     )
     process.exitCode = error instanceof ConfigurationError ? 78 : 1
   }
+  setTimeout(() => process.exit(), afterwardsMs).unref()
+}
+
+/** Settles when the service is told to stop; from then on the process has its grace period, and no more. */
+async function stopOf(signal: AbortSignal, graceSeconds: number): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort')
+  setTimeout(() => {
+    process.stderr.write(`The service did not stop within ${graceSeconds} seconds.\n`)
+    process.exit(1)
+  }, graceSeconds * 1000).unref()
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { addAbortSignal, Readable } from 'node:stream'
 import { DamageJudge } from './damage-judge.ts'
 import { createTransport } from './minio-transport.ts'
@@ -51,8 +52,9 @@ const signedFor = 900
  * Opens a bucket of a MinIO server as an object store and makes it where missing. Parts of uploads
  * that a crashed process did not finish are removed by MinIO itself, after a day by default
  * (`stale_uploads_expiry`).
+ * @param signal ends the waiting for a server that is away
  */
-export async function openMinioStore(settings: MinioSettings): Promise<ObjectStore> {
+export async function openMinioStore(settings: MinioSettings, signal?: AbortSignal): Promise<ObjectStore> {
   const { bucket, patienceMs = defaultPatienceMs } = settings
   const options = minioClientOptions(settings)
   const open = (patience: Patience): Connection => ({
@@ -64,12 +66,24 @@ export async function openMinioStore(settings: MinioSettings): Promise<ObjectSto
     }),
   })
   const transfers = open({ waitMs: patienceMs, answerMs: transferAnswerMs })
-  const { client, patience } = transfers
-  if (!(await retrying(patience, () => client.bucketExists(bucket)))) {
-    await makeBucket(transfers, bucket, options.region)
-  }
+  await unlessAborted(makeWhereMissing(transfers, bucket, options.region), signal)
   const shortest = Math.min(patienceMs, briefPatience.waitMs)
   return new MinioStore(bucket, { transfers, requests: open({ ...briefPatience, waitMs: shortest }) })
+}
+
+/** Waits for what is done no longer than until a signal. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work
+  signal.throwIfAborted()
+  const settled = new AbortController()
+  const aborted = once(signal, 'abort', { signal: settled.signal }).then((): never => {
+    throw signal.reason
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    settled.abort()
+  }
 }
 
 /** A client, and how long it waits for the server. */
@@ -353,7 +367,12 @@ const empty: RangeReader = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 }
 
-async function makeBucket({ client, patience }: Connection, bucket: string, region: string): Promise<void> {
+async function makeWhereMissing(
+  { client, patience }: Connection,
+  bucket: string,
+  region: string,
+): Promise<void> {
+  if (await retrying(patience, () => client.bucketExists(bucket))) return
   try {
     await retrying(patience, () => client.makeBucket(bucket, region))
   } catch (error) {

@@ -7,7 +7,7 @@ export type ObjectStoreConfig =
   | { readonly kind: 'directory'; readonly directory: string }
   | ({ readonly kind: 'minio' } & Readonly<MinioSettings>)
 
-/** Opens the object store that a configuration names. */
-export function openStore(config: ObjectStoreConfig): Promise<ObjectStore> {
-  return config.kind === 'directory' ? openDirectoryStore(config.directory) : openMinioStore(config)
+/** Opens the object store that a configuration names; `signal` ends the waiting for one that is away. */
+export function openStore(config: ObjectStoreConfig, signal?: AbortSignal): Promise<ObjectStore> {
+  return config.kind === 'directory' ? openDirectoryStore(config.directory) : openMinioStore(config, signal)
 }

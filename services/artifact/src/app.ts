@@ -55,9 +55,10 @@ export function createDownloadApp(context: ArtifactContext, logger: FastifyBaseL
 }
 
 function createCommonApp(context: ArtifactContext, logger: FastifyBaseLogger, services?: ServiceTls): App {
-  const { trustedProxies, corsOrigins, idleTimeoutSeconds } = context.config
+  const { trustedProxies, corsOrigins, graceSeconds, idleTimeoutSeconds } = context.config
   const app = createApp({
     logger,
+    graceSeconds,
     trustedProxies,
     ...(corsOrigins === undefined ? {} : { corsOrigins }),
     ...(idleTimeoutSeconds === undefined ? {} : { idleTimeoutMs: idleTimeoutSeconds * 1000 }),

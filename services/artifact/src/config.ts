@@ -7,6 +7,7 @@ import {
   loggingVariables,
   objectStoreVariables,
   serviceTlsVariables,
+  stopVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
@@ -26,6 +27,7 @@ import { trustedProxyFaults } from '@edgesmith/service/listen-policy'
 /** The environment variables of the artifact service. */
 export const artifactVariables = {
   ...loggingVariables,
+  ...stopVariables,
   ...listenVariables('ARTIFACT', 8083),
   ...listenVariables('ARTIFACT_INTERNAL', 8093, forGateway),
   ...serviceTlsVariables,
@@ -95,6 +97,8 @@ export type ProvenanceConfig = { readonly keyFiles: readonly string[]; readonly 
 
 export type ArtifactConfig = {
   readonly logLevel: string
+  /** How long it takes to stop at the most; half a minute when left out. */
+  readonly graceSeconds?: number
   readonly host: string
   readonly port: number
   /** Where the gateway reaches it, which alone may say who makes a request; the other address is for signed URLs. */
@@ -142,6 +146,7 @@ export function toConfig(env: Environment<typeof artifactVariables>): ArtifactCo
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
+    graceSeconds: env.GRACE_SECONDS,
     host: env.ARTIFACT_HOST,
     port: env.ARTIFACT_PORT,
     internal: { host: env.ARTIFACT_INTERNAL_HOST, port: env.ARTIFACT_INTERNAL_PORT },

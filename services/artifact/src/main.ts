@@ -2,4 +2,7 @@ import { runUntilSignal } from '@edgesmith/service/lifecycle'
 import { readEnv, toConfig } from './config.ts'
 import { startArtifact } from './service.ts'
 
-await runUntilSignal(() => startArtifact(toConfig(readEnv())))
+await runUntilSignal(
+  () => toConfig(readEnv()),
+  (config, stopping) => startArtifact(config, { stopping }),
+)

@@ -4,9 +4,10 @@ import type { BuilderContext } from './context.ts'
 
 /** Makes the builder's app: health and readiness alone. */
 export function createBuilderApp(context: BuilderContext): App {
-  const { redis, stores, docker, daemons, logger } = context
+  const { config, redis, stores, docker, daemons, logger } = context
   return createApp({
     logger,
+    graceSeconds: config.graceSeconds,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
       { name: 'object-store', check: () => stores.whole.check() },

@@ -5,6 +5,7 @@ import {
   loggingVariables,
   objectStoreVariables,
   redisVariables,
+  stopVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
@@ -33,6 +34,7 @@ const GiB = 1024 ** 3
 /** The environment variables of the builder. */
 export const builderVariables = {
   ...loggingVariables,
+  ...stopVariables,
   ...listenVariables('BUILDER', 8082),
   ...redisVariables,
   ...objectStoreVariables,
@@ -112,6 +114,8 @@ export const builderVariables = {
 
 export type BuilderConfig = EngineSettings & {
   readonly logLevel: string
+  /** How long it takes to stop at the most; half a minute when left out. */
+  readonly graceSeconds?: number
   readonly host: string
   readonly port: number
   readonly redisUrl: string
@@ -154,6 +158,7 @@ export function toConfig(env: Environment<typeof builderVariables>, ownHostname 
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
+    graceSeconds: env.GRACE_SECONDS,
     host: env.BUILDER_HOST,
     port: env.BUILDER_PORT,
     redisUrl: env.REDIS_URL,

@@ -2,4 +2,7 @@ import { runUntilSignal } from '@edgesmith/service/lifecycle'
 import { readEnv, toConfig } from './config.ts'
 import { startBuilder } from './service.ts'
 
-await runUntilSignal(() => startBuilder(toConfig(readEnv())))
+await runUntilSignal(
+  () => toConfig(readEnv()),
+  (config, stopping) => startBuilder(config, { stopping }),
+)

@@ -16,6 +16,7 @@ import { ActiveRedactors } from '@edgesmith/redaction/active-redactors'
 import { openKeyring } from '@edgesmith/secrets/keys'
 import { listProjects } from '@edgesmith/identity/tenants'
 import { keepWorkingCopy } from '@edgesmith/retention/working-copy'
+import { closeTogether } from '@edgesmith/service/grace-period'
 import { createLogger, listen, type RunningService } from '@edgesmith/service/lifecycle'
 import type { ObjectStore } from '@edgesmith/store/object-store'
 import { openStore } from '@edgesmith/store/open-store'
@@ -34,12 +35,13 @@ import type { BuilderContext } from './context.ts'
 /**
  * Starts the builder: removes what a dead worker of this name left in Docker, starts the BuildKit
  * daemon, and takes builds from the queue. `overrides` swap parts for ones that the caller opened and
- * closes. Disposing of the answer hands unfinished builds on and removes all containers.
+ * closes. Once `stopping` is aborted the start waits for nothing. Disposing of the answer hands unfinished
+ * builds on and removes all containers.
  * @throws EngineError when Docker or the daemon cannot be had
  */
 export async function startBuilder(
   config: BuilderConfig,
-  overrides: { store?: ObjectStore } = {},
+  overrides: { store?: ObjectStore; stopping?: AbortSignal } = {},
 ): Promise<RunningService> {
   const redactors = new ActiveRedactors()
   const logger = createLogger('builder', config.logLevel, { redactors })
@@ -51,13 +53,21 @@ export async function startBuilder(
   }
 
   const impatience = new AbortController()
-  const store = overrides.store ?? (await openStore(config.objectStore))
+  const store = overrides.store ?? (await openStore(config.objectStore, overrides.stopping))
   const stores = new ProjectStores(store.patient(impatience.signal))
   const redis = stack.adopt(
     openRedis(config.redisUrl, { patience: 'endless', name: 'builder', onError: onRedisError }),
     closeRedis,
   )
   warnOfVolatileRedis(redis, logger).catch(onRedisError)
+  overrides.stopping?.throwIfAborted()
+  await using starting = new AsyncDisposableStack()
+  const giveUp = () => {
+    impatience.abort()
+    starting.use(abandonWhenAway(redis))
+  }
+  overrides.stopping?.addEventListener('abort', giveUp, { once: true })
+  starting.defer(() => overrides.stopping?.removeEventListener('abort', giveUp))
   const notifications = stack.use(new Notifications(redis, onRedisError))
   const repository = new BuildRepository(redis)
   const events = new BuildEvents({ redis, notifications, stores, maxLogBytes: config.logLimitBytes })
@@ -104,6 +114,7 @@ export async function startBuilder(
     }),
   )
   await workingCopy.looked
+  overrides.stopping?.throwIfAborted()
   const now = new Date()
   const reaped = [
     ...(await reap(docker, { workerId: config.workerId })),
@@ -133,7 +144,7 @@ export async function startBuilder(
     async [Symbol.asyncDispose]() {
       await using _watch = abandonWhenAway(redis)
       impatience.abort()
-      await started.disposeAsync()
+      await closeTogether([app.close(), started.disposeAsync()])
     },
   }
 }

@@ -89,19 +89,24 @@ export class Harness implements AsyncDisposable {
     this.registryArguments = parts.registryArguments
   }
 
-  /** Starts Redis and opens the rest; `variables` are the builder's, in place of the test's own. */
-  static async open(variables: NodeJS.ProcessEnv = {}): Promise<Harness> {
+  /**
+   * Starts Redis and opens the rest; `variables` are the builder's, in place of the test's own. A `redis` that is
+   * given is the caller's, who may take it away.
+   */
+  static async open(variables: NodeJS.ProcessEnv = {}, redis?: { readonly url: string }): Promise<Harness> {
     await using stack = new AsyncDisposableStack()
     const directory = await mkdtemp(join(tmpdir(), 'edgesmith-builder-'))
     stack.defer(() => rm(directory, { recursive: true, force: true }))
-    const server = stack.use(
-      await startRedisServer({
-        dataDirectory: join(directory, 'redis'),
-        onUnexpectedExit: (error) => {
-          throw error
-        },
-      }),
-    )
+    const server =
+      redis ??
+      stack.use(
+        await startRedisServer({
+          dataDirectory: join(directory, 'redis'),
+          onUnexpectedExit: (error) => {
+            throw error
+          },
+        }),
+      )
     const registryArguments = await readArguments(fromSetUp('EDGESMITH_TEST_CANVOS_ARG_FILE'))
     const registries = Object.values(registryArguments).map((value) => value.split('/')[0] ?? '')
     const environment: NodeJS.ProcessEnv = {
@@ -121,15 +126,18 @@ export class Harness implements AsyncDisposable {
     }
     const config = toConfig(readEnv(environment))
     const onError = (error: Error) => {
-      throw error
+      if (redis === undefined) throw error
     }
-    const redis = stack.adopt(openRedis(server.url, { patience: 'brief', name: 'test', onError }), closeRedis)
-    const notifications = stack.use(new Notifications(redis, onError))
+    const connection = stack.adopt(
+      openRedis(server.url, { patience: 'brief', name: 'test', onError }),
+      closeRedis,
+    )
+    const notifications = stack.use(new Notifications(connection, onError))
     const stores = new ProjectStores(await openDirectoryStore(join(directory, 'objects')))
     const store = stores.of(ownProject)
-    const repository = new BuildRepository(redis)
-    const events = new BuildEvents({ redis, notifications, stores })
-    const queue = stack.use(new BuildQueue(redis, onError))
+    const repository = new BuildRepository(connection)
+    const events = new BuildEvents({ redis: connection, notifications, stores })
+    const queue = stack.use(new BuildQueue(connection, onError))
     const docker = openDocker(config.docker)
     stack.defer(() => removeCache(docker, config.workerId))
     return new Harness({
@@ -141,7 +149,7 @@ export class Harness implements AsyncDisposable {
       docker,
       queue,
       registryArguments,
-      cancel: (id) => requestCancel({ redis, repository, events, stores }, id, new Date()),
+      cancel: (id) => requestCancel({ redis: connection, repository, events, stores }, id, new Date()),
       stack: stack.move(),
     })
   }

@@ -40,6 +40,7 @@ export async function createGatewayApi(context: GatewayContext, logger: FastifyB
     trustedProxies: config.trustedProxies,
     corsOrigins: config.corsOrigins,
     idleTimeoutMs: config.idleTimeoutSeconds * 1000,
+    graceSeconds: config.graceSeconds,
     dependencies: [
       { name: 'redis', check: () => pingRedis(redis) },
       { name: 'object-store', check: () => stores.whole.check() },

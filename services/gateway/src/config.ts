@@ -9,6 +9,7 @@ import {
   objectStoreVariables,
   redisVariables,
   serviceTlsVariables,
+  stopVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import { secretsVariables, toSecretsConfig, type SecretsConfig } from '@edgesmith/secrets/keys'
@@ -36,6 +37,7 @@ import type { RateLimits } from './rate-limits.ts'
 /** The environment variables of the gateway. */
 export const gatewayVariables = {
   ...loggingVariables,
+  ...stopVariables,
   ...listenVariables('GATEWAY', 8080),
   ...identityVariables,
   ...outgoingVariables,
@@ -134,6 +136,8 @@ export const gatewayVariables = {
 
 export type GatewayConfig = {
   readonly logLevel: string
+  /** How long it takes to stop at the most; half a minute when left out. */
+  readonly graceSeconds?: number
   readonly host: string
   readonly port: number
   readonly identity: IdentitySettings
@@ -173,6 +177,7 @@ export function toConfig(env: Environment<typeof gatewayVariables>): GatewayConf
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
+    graceSeconds: env.GRACE_SECONDS,
     host: env.GATEWAY_HOST,
     port: env.GATEWAY_PORT,
     identity,

@@ -27,10 +27,13 @@ import { keepRemovingExpired } from './resumable/expiry.ts'
 import { serviceAgent } from './service-agent.ts'
 import { ValidationClient } from './validation-client.ts'
 
-/** Starts the gateway; `overrides` swap parts for ones that the caller opened and closes. */
+/**
+ * Starts the gateway; `overrides` swap parts for ones that the caller opened and closes. Once `stopping` is aborted
+ * the start waits for nothing.
+ */
 export async function startGateway(
   config: GatewayConfig,
-  overrides: { store?: ObjectStore } = {},
+  overrides: { store?: ObjectStore; stopping?: AbortSignal } = {},
 ): Promise<RunningService> {
   const logger = createLogger('gateway', config.logLevel)
   const onError = (error: Error) => {
@@ -40,7 +43,9 @@ export async function startGateway(
   const certificate = resources.use(
     await ServiceCertificate.open({ directory: config.serviceTlsDirectory, service: 'gateway', logger }),
   )
-  const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
+  const stores = new ProjectStores(
+    overrides.store ?? (await openStore(config.objectStore, overrides.stopping)),
+  )
   const redis = resources.adopt(
     openRedis(config.redisUrl, { patience: 'brief', name: 'gateway', onError }),
     closeRedis,
@@ -64,6 +69,19 @@ export async function startGateway(
   const agentTo = (service: ServiceName) =>
     resources.adopt(serviceAgent(certificate, service), (agent) => agent.destroy())
   const artifactAgent = agentTo('artifact')
+  resources.use(
+    keepRemovingExpired(
+      {
+        stores,
+        redis,
+        limits: config.uploadLimits,
+        ttlMs: config.resumableUploadTtlMs,
+      },
+      (error) => {
+        logger.error({ err: error }, 'Expired uploads could not be removed.')
+      },
+    ),
+  )
   const app = await createGatewayApp(
     {
       config,
@@ -86,19 +104,6 @@ export async function startGateway(
     logger,
   )
   resources.adopt(app, (opened) => opened.close())
-  resources.use(
-    keepRemovingExpired(
-      {
-        stores,
-        redis,
-        limits: config.uploadLimits,
-        ttlMs: config.resumableUploadTtlMs,
-      },
-      (error) => {
-        logger.error({ err: error }, 'Expired uploads could not be removed.')
-      },
-    ),
-  )
   const url = await listen(app, config)
   const opened = resources.move()
   return { url, [Symbol.asyncDispose]: () => opened.disposeAsync() }

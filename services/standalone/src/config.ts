@@ -5,6 +5,7 @@ import { certificateDirectory, makeServiceCertificates } from '@edgesmith/certif
 import * as builder from '@edgesmith/builder-service/config'
 import * as gateway from '@edgesmith/gateway-service/config'
 import { ConfigurationError, readEnvironment, text } from '@edgesmith/service/environment'
+import { defaultGraceSeconds } from '@edgesmith/service/grace-period'
 import { isLoopback } from '@edgesmith/service/listen-policy'
 import type { ServiceName } from '@edgesmith/service/service-name'
 import * as validation from '@edgesmith/validation-service/config'
@@ -28,6 +29,7 @@ const certificateLifetimeMs = 5 * 365 * 24 * 60 * 60_000
 
 export type StandaloneConfig = {
   readonly dataDirectory: string
+  readonly graceSeconds: number
   /** Whether standalone runs a redis-server of its own; not when REDIS_URL names one. */
   readonly ownRedis: boolean
   readonly artifact: artifact.ArtifactConfig
@@ -85,7 +87,8 @@ export async function readConfig(source: NodeJS.ProcessEnv = process.env): Promi
     gateway: collect(() => gateway.toConfig(gateway.readEnv(envOf('gateway')))),
   }
   if (!isComplete(configs) || faults.size > 0) throw new ConfigurationError([...faults])
-  return { dataDirectory, ownRedis: source['REDIS_URL'] === undefined, ...configs }
+  const { graceSeconds = defaultGraceSeconds } = configs.gateway
+  return { dataDirectory, graceSeconds, ownRedis: source['REDIS_URL'] === undefined, ...configs }
 }
 
 /** Whether nothing says who is let in, and no other host can reach the service. */

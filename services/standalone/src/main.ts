@@ -2,4 +2,4 @@ import { runUntilSignal } from '@edgesmith/service/lifecycle'
 import { readConfig } from './config.ts'
 import { startStandalone } from './standalone.ts'
 
-await runUntilSignal(async () => startStandalone(await readConfig()))
+await runUntilSignal(readConfig, (config, stopping) => startStandalone(config, { stopping }))

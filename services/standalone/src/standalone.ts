@@ -3,6 +3,7 @@ import { startArtifact } from '@edgesmith/artifact-service/service'
 import { startBuilder } from '@edgesmith/builder-service/service'
 import { startRedisServer } from '@edgesmith/builds/redis-server'
 import { startGateway } from '@edgesmith/gateway-service/service'
+import { closeTogether } from '@edgesmith/service/grace-period'
 import { createLogger, type RunningService } from '@edgesmith/service/lifecycle'
 import { openStore } from '@edgesmith/store/open-store'
 import { startValidation } from '@edgesmith/validation-service/service'
@@ -19,14 +20,20 @@ function stopProcess(): void {
   process.kill(process.pid, 'SIGTERM')
 }
 
+export type StandaloneOptions = {
+  /** Called when the redis-server of the service's own ends by itself. */
+  readonly onRedisLost?: (error: Error) => void
+  /** Once it is aborted the start waits for nothing. */
+  readonly stopping?: AbortSignal
+}
+
 /**
  * Starts the four services in this process on one object store and, unless another is configured, on
  * a redis-server that ends with it. Each service starts once those it calls have their address.
- * @param onRedisLost called when that redis-server ends by itself.
  */
 export async function startStandalone(
   config: StandaloneConfig,
-  { onRedisLost = stopProcess }: { onRedisLost?: (error: Error) => void } = {},
+  { onRedisLost = stopProcess, stopping }: StandaloneOptions = {},
 ): Promise<RunningStandalone> {
   await using resources = new AsyncDisposableStack()
   const logger = createLogger('standalone', config.gateway.logLevel)
@@ -41,18 +48,19 @@ export async function startStandalone(
         }),
       ).url
     : config.gateway.redisUrl
-  const store = await openStore(config.gateway.objectStore)
+  const store = await openStore(config.gateway.objectStore, stopping)
+  const shared = { store, ...(stopping === undefined ? {} : { stopping }) }
 
-  const artifact = resources.use(await startArtifact(config.artifact, { store }))
-  const validation = resources.use(await startValidation(config.validation, { store }))
-  const builder = resources.use(await startBuilder({ ...config.builder, redisUrl }, { store }))
+  const artifact = resources.use(await startArtifact(config.artifact, shared))
+  const validation = resources.use(await startValidation(config.validation, shared))
+  const builder = resources.use(await startBuilder({ ...config.builder, redisUrl }, shared))
   const gateway = resources.use(
     await startGateway(
       {
         ...{ ...config.gateway, redisUrl },
         ...{ validationUrl: validation.internalUrl, artifactUrl: artifact.internalUrl },
       },
-      { store },
+      shared,
     ),
   )
   logger.info(`The API is at ${gateway.url}, its documentation at ${gateway.url}/docs.`)
@@ -61,6 +69,14 @@ export async function startStandalone(
   return {
     url: gateway.url,
     urls: { gateway: gateway.url, validation: validation.url, builder: builder.url, artifact: artifact.url },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      await using _others = opened
+      // The grace period is the same for all that clients and builds wait for. The gateway needs the others until then.
+      await closeTogether([
+        gateway[Symbol.asyncDispose](),
+        builder[Symbol.asyncDispose](),
+        artifact.closeDownloads(),
+      ])
+    },
   }
 }

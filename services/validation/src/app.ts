@@ -15,7 +15,9 @@ export function createValidationApp(
   logger: FastifyBaseLogger,
   services: ServiceTls,
 ): App {
-  const app = createApp({ logger, bodyLimit, services, dependencies: dependenciesOf(context) })
+  const { graceSeconds } = context.config
+  const dependencies = dependenciesOf(context)
+  const app = createApp({ logger, bodyLimit, graceSeconds, services, dependencies })
   app.addHook('onRequest', requireCaller('gateway'))
   validationRoutes(app, context)
   batchRoutes(app)
@@ -25,7 +27,8 @@ export function createValidationApp(
 
 /** Makes the app for those who watch the service: health and readiness alone. */
 export function createHealthApp(context: ValidationContext, logger: FastifyBaseLogger): App {
-  return createApp({ logger, dependencies: dependenciesOf(context) })
+  const { graceSeconds } = context.config
+  return createApp({ logger, graceSeconds, dependencies: dependenciesOf(context) })
 }
 
 function dependenciesOf({ stores }: ValidationContext): Dependency[] {

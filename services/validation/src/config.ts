@@ -7,6 +7,7 @@ import {
   loggingVariables,
   objectStoreVariables,
   serviceTlsVariables,
+  stopVariables,
   toObjectStoreConfig,
 } from '@edgesmith/service/common-variables'
 import {
@@ -21,6 +22,7 @@ import {
 /** The environment variables of the validation service. */
 export const validationVariables = {
   ...loggingVariables,
+  ...stopVariables,
   ...listenVariables('VALIDATION', 8081),
   ...listenVariables('VALIDATION_INTERNAL', 8091, forGateway),
   ...serviceTlsVariables,
@@ -41,6 +43,8 @@ export const validationVariables = {
 
 export type ValidationConfig = {
   readonly logLevel: string
+  /** How long it takes to stop at the most; half a minute when left out. */
+  readonly graceSeconds?: number
   readonly host: string
   readonly port: number
   /** Where the gateway reaches it; the other address has health alone. */
@@ -68,6 +72,7 @@ export function toConfig(env: Environment<typeof validationVariables>): Validati
   if (faults.length > 0) throw new ConfigurationError(faults)
   return {
     logLevel: env.LOG_LEVEL,
+    graceSeconds: env.GRACE_SECONDS,
     host: env.VALIDATION_HOST,
     port: env.VALIDATION_PORT,
     internal: { host: env.VALIDATION_INTERNAL_HOST, port: env.VALIDATION_INTERNAL_PORT },

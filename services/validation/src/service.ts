@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { parseArgFile } from '@edgesmith/canvos/arg-file'
 import { openMirror } from '@edgesmith/canvos/mirror'
-import type { App } from '@edgesmith/service/app'
 import { ConfigurationError } from '@edgesmith/service/environment'
+import { closeTogether } from '@edgesmith/service/grace-period'
 import { createLogger, listen, listenForServices, type CalledService } from '@edgesmith/service/lifecycle'
 import { ServiceCertificate } from '@edgesmith/service/service-certificate'
 import type { ObjectStore } from '@edgesmith/store/object-store'
@@ -12,12 +12,13 @@ import { createHealthApp, createValidationApp } from './app.ts'
 import type { ValidationConfig } from './config.ts'
 
 /**
- * Starts the validation service; `overrides` swap parts for ones that the caller opened.
+ * Starts the validation service; `overrides` swap parts for ones that the caller opened. Once `stopping` is aborted
+ * the start waits for nothing.
  * @throws ConfigurationError when the default `.arg` file or the certificate cannot be used.
  */
 export async function startValidation(
   config: ValidationConfig,
-  overrides: { store?: ObjectStore } = {},
+  overrides: { store?: ObjectStore; stopping?: AbortSignal } = {},
 ): Promise<CalledService> {
   const logger = createLogger('validation', config.logLevel)
   const defaultArgFile = await readDefaultArgFile(config.defaultArgFile)
@@ -31,14 +32,13 @@ export async function startValidation(
     directory: config.canvos.mirrorDirectory,
     signal: stopping.signal,
   })
-  const stores = new ProjectStores(overrides.store ?? (await openStore(config.objectStore)))
-  const context = { config, stores, canvos, defaultArgFile }
-  const close = (app: App) => app.close()
-  const app = resources.adopt(
-    createValidationApp(context, logger, { certificate, callers: ['gateway'] }),
-    close,
+  const stores = new ProjectStores(
+    overrides.store ?? (await openStore(config.objectStore, overrides.stopping)),
   )
-  const health = resources.adopt(createHealthApp(context, logger), close)
+  const context = { config, stores, canvos, defaultArgFile }
+  const app = createValidationApp(context, logger, { certificate, callers: ['gateway'] })
+  const health = createHealthApp(context, logger)
+  resources.defer(() => closeTogether([health.close(), app.close()]))
   resources.defer(() => {
     stopping.abort()
   })

@@ -10,7 +10,9 @@ import { ProjectStores } from '@edgesmith/store/project-stores'
 import { maker } from './large-base.ts'
 
 /** What of a builder makes the ISOs of fleets, as a process of its own that needs no Docker. */
-await runUntilSignal(async () => {
+const withoutConfig = () => ({})
+
+await runUntilSignal(withoutConfig, async () => {
   const variable = (name: string) => process.env[name] ?? ''
   const logger = createLogger('fleets', 'warn')
   const onError = (error: Error) => {

@@ -14,6 +14,8 @@ export type ExpiryOptions = {
   readonly redis: Redis
   readonly limits: UploadLimits
   readonly ttlMs: number
+  /** No upload is begun to be removed once it is aborted. */
+  readonly signal?: AbortSignal
 }
 
 /** Removes the resumable uploads of all projects whose time is over; the answer is how many. */
@@ -27,7 +29,7 @@ export async function removeExpired(options: ExpiryOptions): Promise<number> {
 
 async function removeExpiredOf(
   project: ProjectRef,
-  { stores, redis, limits, ttlMs }: ExpiryOptions,
+  { stores, redis, limits, ttlMs, signal }: ExpiryOptions,
 ): Promise<number> {
   const store = stores.of(project)
   const uploads = new ResumableUploads(store, limits)
@@ -35,6 +37,7 @@ async function removeExpiredOf(
   const locker = new RedisLocker(redis, project, { patienceMs: 0 })
   let removed = 0
   for await (const { id, createdAt } of listRecords(store)) {
+    if (signal?.aborted === true) return removed
     if (Date.parse(createdAt) + ttlMs >= Date.now()) continue
     const lock = locker.newLock(id)
     try {
@@ -58,18 +61,21 @@ const everyMs = 10 * 60 * 1000
 
 /** Removes expired uploads now and from time to time, in every gateway, until it is disposed of. */
 export function keepRemovingExpired(
-  options: ExpiryOptions,
+  options: Omit<ExpiryOptions, 'signal'>,
   onError: (error: unknown) => void,
 ): AsyncDisposable {
+  const stopping = new AbortController()
+  const { signal } = stopping
   let running = Promise.resolve()
   const run = () => {
-    running = running.then(() => removeExpired(options)).then(() => undefined, onError)
+    running = running.then(() => removeExpired({ ...options, signal })).then(() => undefined, onError)
   }
   run()
   const timer = setInterval(run, everyMs)
   return {
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer)
+      stopping.abort()
       await running
     },
   }
