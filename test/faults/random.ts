@@ -1,3 +1,5 @@
+import { createCipheriv } from 'node:crypto'
+
 /** Numbers that are the same for the same seed. */
 export class Random {
   #state: number
@@ -25,8 +27,8 @@ export class Random {
   }
 
   bytes(size: number): Buffer {
-    const bytes = Buffer.alloc(size)
-    for (let at = 0; at + 4 <= size; at += 4) bytes.writeUInt32LE(this.between(0, 2 ** 32 - 1), at)
-    return bytes
+    const key = Buffer.alloc(16)
+    for (let at = 0; at < key.length; at += 4) key.writeUInt32LE(this.between(0, 2 ** 32 - 1), at)
+    return createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size))
   }
 }

@@ -1,9 +1,11 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { stateDirectory } from '../../deploy/setup/paths.ts'
 import { FaultRunner, type Outcome } from './fault-runner.ts'
 import type { Fault } from './faults.ts'
 
-/** Where logs of runs that did not hold are kept, each in a directory named by its seed. */
+/** Where logs of runs that did not hold are kept, and why they did not, each in a directory named by its seed. */
 const logDirectory = join(stateDirectory, 'faults')
 
 /** Runs builds under faults on one ground, and on a new one after a run that did not hold: what it left is its own. */
@@ -16,7 +18,9 @@ export class RenewedRunner implements AsyncDisposable {
     try {
       return await this.#runner.run(fault, seed)
     } catch (error) {
-      await this.#runner.copyLogs(join(logDirectory, String(seed)))
+      const directory = join(logDirectory, String(seed))
+      await this.#runner.copyLogs(directory)
+      await writeFile(join(directory, 'error.txt'), inspect(error, { depth: 5 }))
       await this[Symbol.asyncDispose]()
       throw error
     }

@@ -63,7 +63,10 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
       })
 
       const stream = new PassThrough()
-      const heartbeat = setInterval(() => stream.write(': alive\n\n'), heartbeatMs)
+      const heartbeat = setInterval(() => {
+        // It may have all, and wait for the client to read it.
+        if (!stream.writableEnded) stream.write(': alive\n\n')
+      }, heartbeatMs)
       pipeline(toServerSentEvents(sent), stream)
         .catch((error: unknown) => {
           if (!gone.signal.aborted && !closing.signal.aborted)
