@@ -28,7 +28,7 @@ export default defineConfig(
     // What reads what strangers send, or what steps of their builds print.
     files: ['services/**', 'libs/*/src/**', 'openapi/**', 'deploy/**'],
     plugins: { regexp },
-    rules: { 'regexp/no-super-linear-backtracking': 'error' },
+    rules: { 'regexp/no-super-linear-backtracking': 'error', 'regexp/no-super-linear-move': 'error' },
   },
   { files: ['docs/**', 'openapi/**', 'deploy/**', 'test/**', '**/main.ts'], rules: { 'no-console': 'off' } },
 )

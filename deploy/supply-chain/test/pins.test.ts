@@ -22,7 +22,7 @@ describe('The images that this repository names', () => {
   })
 
   it('are pinned in docker-compose.yml', async () => {
-    const images = [...(await read('docker-compose.yml')).matchAll(/^\s+image:\s*(\S+)\s*$/gm)]
+    const images = [...(await read('docker-compose.yml')).matchAll(/^[ \t]+image:[ \t]*(\S+)[ \t]*$/gm)]
     assert.ok(images.length >= 6)
     for (const [, image = ''] of images) assert.match(image, pinned)
     const { version } = JSON.parse(await read('package.json')) as { version: string }

@@ -33,7 +33,7 @@ export function isInNetwork(network: string, address: string): boolean {
 
 /** An address without a zone, in the one way to write it. */
 function normalizeAddress(text: string): string | undefined {
-  const address = text.replace(/%.*$/s, '')
+  const address = text.replace(/%.*/s, '')
   if (isIP(address) === 0) return undefined
   const { address: canonical } = new SocketAddress({ address, family: familyOf(address) })
   const mapped = canonical.startsWith(mappedPrefix) ? canonical.slice(mappedPrefix.length) : ''

@@ -47,7 +47,7 @@ const manifestTypes = [
 const digestPattern = /^sha256:[0-9a-f]{64}$/
 
 /** `Bearer realm="…",service="…",scope="…"` (RFC 6750 and the distribution project's token specification). */
-const challengeParameter = /(?<name>[a-z]+)="(?<value>[^"]*)"/g
+const challengeParameter = /(?<![a-z])(?<name>[a-z]+)="(?<value>[^"]*)"/g
 
 /** Asks registries which image a reference stands for, and remembers the answers in Redis for a while. */
 export class ImageDigests implements AsyncDisposable {

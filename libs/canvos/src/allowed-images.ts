@@ -16,7 +16,7 @@ export function isAllowedImage(reference: string, allowed: AllowedImages): boole
   if (!plain.test(reference) || /\.\.|\/\/|^[/.]/.test(reference)) return false
   const full = fullName(reference)
   return allowed.some((prefix) => {
-    const whole = fullName(prefix.replace(/\/+$/, ''), true)
+    const whole = fullName(prefix.replace(/(?<!\/)\/+$/, ''), true)
     return (
       full === whole ||
       (full.startsWith(whole) && /^[/:@]/.test(full.slice(whole.length)) && !isPort(whole, full))

@@ -143,7 +143,10 @@ function earthlyReading(
   let end = start + 1
   while (end < line.length && (line[end] !== '"' || line[end - 1] === '\\')) end += 1
   if (end !== expectedEnd) return undefined
-  const inner = line.slice(start, end).replace(/^"+/, '').replace(/"+$/, '')
+  const inner = line
+    .slice(start, end)
+    .replace(/^"+/, '')
+    .replace(/(?<!")"+$/, '')
   const unescaped = inner.replaceAll(/\\([^$])/g, '$1')
   return unescaped.replaceAll(/(\\?)\$\(?\{?([A-Z0-9_]*)\}?/g, (match, backslash: string, name: string) => {
     if (backslash !== '') return match.slice(1)

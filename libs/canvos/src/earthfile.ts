@@ -91,7 +91,7 @@ export function declaredArguments(earthfile: string): DeclaredArgument[] {
 
 function unquoted(written: string): string {
   const quoted = /^(["'])(.*?)\1/.exec(written)
-  return quoted?.[2] ?? written.replace(/[ \t]+#.*$/, '').trim()
+  return quoted?.[2] ?? written.replace(/(?<![ \t])[ \t]+#.*/s, '').trim()
 }
 
 /** `FROM`, `COPY`, `BUILD`, `DO` and `IMPORT` with their options, and what they name first. */

@@ -90,11 +90,14 @@ export class OidcIssuer {
 
   async #discover(): Promise<string> {
     const { issuer } = this.settings
-    const response = await this.#ask(`${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`, {
-      method: 'GET',
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMs),
-    })
+    const response = await this.#ask(
+      `${issuer.replace(/(?<!\/)\/+$/, '')}/.well-known/openid-configuration`,
+      {
+        method: 'GET',
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutMs),
+      },
+    )
     const found = (await response.json().catch((cause: unknown) => {
       throw unavailable(issuer, cause)
     })) as { issuer?: unknown; jwks_uri?: unknown } | null

@@ -24,7 +24,7 @@ export function entryPath(name: string | undefined): string {
       `The archive has the absolute path ${shown(name)}. Pack it with relative paths: tar -C directory -cf file.tar name.`,
     )
   }
-  const segments = name.replace(/\/+$/, '').split('/')
+  const segments = name.replace(/(?<!\/)\/+$/, '').split('/')
   if (segments.includes('..')) {
     throw new ArchiveFault(
       'archive.parent-path',

@@ -63,7 +63,7 @@ export async function findOverlayMembers(store: ObjectStore, file: StoredFile): 
   if (dockerfile !== undefined) {
     const { offset, size } = dockerfile
     const text = await readRange(store, file, { offset, length: Math.min(size, dockerfileLimit) })
-    if (!/^\s*FROM\s+(--\S+\s+)*\$(BASE|\{BASE\})(\s|$)/im.test(text.toString('latin1'))) {
+    if (!/^[ \t]*FROM[ \t]+(--\S+[ \t]+)*\$(BASE|\{BASE\})(\s|$)/im.test(text.toString('latin1'))) {
       const message =
         'The Dockerfile has no line "FROM $BASE", so the image would not be built from BASE_IMAGE. Begin it as CanvOS’s own: ARG BASE, then FROM $BASE.'
       diagnostics.push(finding(file, 'overlay.dockerfile-base', message))

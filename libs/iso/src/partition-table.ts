@@ -107,7 +107,7 @@ function parseEntries(entries: Buffer, entrySize: number): Partition[] {
       table: 'gpt',
       number: index + 1,
       type,
-      name: entry.toString('utf16le', 56, 128).replace(/\0.*$/s, ''),
+      name: entry.toString('utf16le', 56, 128).replace(/\0.*/s, ''),
       offset: first * blockSize,
       length: (last - first + 1) * blockSize,
     })

@@ -123,7 +123,7 @@ function parseBootRecord(descriptor: Buffer, base: number): number | undefined {
 function parseVolume(descriptor: Buffer, kind: Volume['kind'], base: number): Volume {
   const text = (start: number, end: number) => {
     const field = descriptor.subarray(start, end)
-    return (kind === 'joliet' ? decodeUcs2(field) : field.toString('latin1')).replace(/[ \0]+$/, '')
+    return (kind === 'joliet' ? decodeUcs2(field) : field.toString('latin1')).replace(/(?<![ \0])[ \0]+$/, '')
   }
   const blockSize = readBothEndian16(descriptor, 128, 'the logical block size')
   if (![512, 1024, 2048].includes(blockSize)) {

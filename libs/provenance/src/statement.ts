@@ -83,7 +83,7 @@ function imagesOf({ images = [] }: Build): Resource[] {
 
 /** `registry:5000/name:tag@sha256:…` without what the digest stands for. */
 function withoutTag(reference: string): string {
-  return reference.replace(/@.*$/, '').replace(/:[^/:]*$/, '')
+  return reference.replace(/@.*/s, '').replace(/:[^/:]*$/, '')
 }
 
 function baseOf({ baseBuildId }: Build): Resource[] {

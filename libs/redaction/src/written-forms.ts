@@ -83,7 +83,7 @@ function* base64Forms(bytes: Buffer): Generator<string> {
   for (const before of [0, 1, 2]) {
     const encoded = Buffer.concat([Buffer.alloc(before), bytes])
       .toString('base64')
-      .replace(/=+$/, '')
+      .replace(/(?<!=)=+$/, '')
     const start = [0, 2, 3][before] ?? 0
     const form = encoded.slice(start, Math.floor(((before + bytes.length) * 8) / 6))
     yield form

@@ -129,7 +129,7 @@ export function url(schemes: readonly string[], options: Options<string>): Varia
       if (!URL.canParse(value) || !schemes.includes(new URL(value).protocol.slice(0, -1))) {
         throw new Error(`must be a URL with the scheme ${schemes.join(' or ')}`)
       }
-      return value.replace(/\/+$/, '')
+      return value.replace(/(?<!\/)\/+$/, '')
     },
   }
 }

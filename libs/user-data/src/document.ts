@@ -54,7 +54,7 @@ function syntaxFault({ code, pos, message }: YAMLError): TextFault {
     }
   }
   const hint = hints[code]
-  const text = `${message.replaceAll(/\s+/g, ' ').replace(/[.:]?\s*$/, '.')}${hint === undefined ? '' : ` ${hint}`}`
+  const text = `${message.replaceAll(/\s+/g, ' ').replace(/[.:]? ?$/, '.')}${hint === undefined ? '' : ` ${hint}`}`
   return { rule: yamlRules.syntax, offset: pos[0], message: text }
 }
 

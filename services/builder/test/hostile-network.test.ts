@@ -92,7 +92,7 @@ describe('A hostile build on the network', () => {
       (event) => event.type === 'log' && /\| listening at [0-9.]+:7777$/.test(event.line),
     )) as { line?: string }
     const client = await listenOnClientNetwork()
-    const aims = [...places, line.replace(/.* /, ''), '10.222.0.1:8372', client]
+    const aims = [...places, line.replace(/^.* /, ''), '10.222.0.1:8372', client]
 
     const held = await probe(aims)
     assert.deepEqual(held, Object.fromEntries(aims.map((place) => [place, 'held off'])))

@@ -54,7 +54,7 @@ describe('A hostile build', () => {
     const id = await harness.submit({ arguments: { BEHAVIOUR: 'escape' } })
     await harness.ended(id)
     const log = await harness.log(id)
-    const told = log.filter((line) => /\| (open|shut): /.test(line)).map((line) => line.replace(/.*\| /, ''))
+    const told = log.filter((line) => /\| (open|shut): /.test(line)).map((line) => line.replace(/^.*\| /, ''))
     assert.equal(told.length, 12, log.join('\n'))
     assert.deepEqual(
       told.filter((line) => line.startsWith('open')),

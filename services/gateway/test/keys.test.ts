@@ -59,7 +59,7 @@ describe('API keys of the API', () => {
   async function refusal(asked: Promise<Response>): Promise<string> {
     const response = await asked
     const { type, detail = '' } = (await response.json()) as Problem
-    return `${response.status} ${type.replace(/.*:/, '')}: ${detail}`
+    return `${response.status} ${type.replace(/^.*:/, '')}: ${detail}`
   }
   /** Whether a gateway lets a key in. */
   async function letsIn(key: string, url = harness.url): Promise<boolean> {

@@ -62,7 +62,7 @@ describe('Tenants and projects of the API', () => {
   async function refusal(asked: Promise<Response>): Promise<string> {
     const response = await asked
     const { type, detail = '' } = (await response.json()) as Problem
-    return `${response.status} ${type.replace(/.*:/, '')}: ${detail}`
+    return `${response.status} ${type.replace(/^.*:/, '')}: ${detail}`
   }
   async function keyOf(tenant: string, more: object = {}): Promise<Client> {
     const wanted = { name: tenant, role: 'admin', tenant, ...more }

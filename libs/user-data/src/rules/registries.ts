@@ -110,7 +110,7 @@ const mappingTarget: FieldRule = {
   *check(document) {
     const domains = new Set(
       itemsAt(document, registries).map(([index]) =>
-        textAt(document, [...registries, index, 'domain'])?.replace(/\/+$/, ''),
+        textAt(document, [...registries, index, 'domain'])?.replace(/(?<!\/)\/+$/, ''),
       ),
     )
     if (domains.size === 0) return
