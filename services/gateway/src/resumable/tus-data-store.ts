@@ -40,7 +40,8 @@ export class TusDataStore extends DataStore {
 
   override async write(stream: Readable, id: string): Promise<number> {
     const { uploads, isAtomic } = this.#options
-    const before = await this.#find(id)
+    // The request has the upload's lock since it looked: nobody has changed the record.
+    const before = this.#record ?? (await this.#find(id))
     const record = await this.#orGone(uploads.append(before, stream, { isAtomic }))
     return record.received
   }
