@@ -15,6 +15,7 @@ import type { DownloadUrl } from '@edgesmith/contract/artifact'
 import type { Problem } from '@edgesmith/contract/problem'
 import type { Static } from 'typebox'
 import { fetch as asOperator } from '../../../test/support/as-operator.ts'
+import { mostLooked } from '../src/routes/audit.ts'
 import { startHarness, type Harness } from './harness.ts'
 
 type Operation = { operationId?: string; parameters?: { name: string; in: string; required?: boolean }[] }
@@ -243,6 +244,37 @@ describe('The audit record of the API', () => {
       promisify(execFile)(process.execPath, [command, ...options], { env })
     assert.match((await verify()).stdout, /^default: 50 records in 5 links, head [0-9a-f]{64}\n[^]*ok\n$/m)
     await assert.rejects(verify('--tenant', 'default', '--head', '0'.repeat(64)), /cut off or replaced/)
+  })
+
+  it('looks at so many records for a page, and tells where to go on', async () => {
+    const { whole } = harness.stores
+    const first = Date.UTC(2026, 1, 1)
+    const appended = Array.from({ length: mostLooked + 1 }, (_, index) =>
+      appendRecord(
+        whole,
+        {
+          ...{ tenant: 'default', project: 'default', client: '203.0.113.7', requestId: `${index}` },
+          action: index === mostLooked ? 'rare' : 'common',
+          ...{ object: { type: 'builds' }, outcome: { status: 202 } },
+        },
+        new Date(first + index),
+      ),
+    )
+    await Promise.all(appended)
+    const query = 'from=2026-02-01T00:00:00Z&to=2026-02-02T00:00:00Z&action=rare'
+    const page = async (more = '') => {
+      const response = await asOperator(`${harness.url}/v1/audit?${query}${more}`)
+      return (await response.json()) as Static<typeof AuditPage>
+    }
+    const { items, nextCursor } = await page()
+    assert.deepEqual(items, [])
+    assert.ok(nextCursor !== undefined)
+    const next = await page(`&cursor=${nextCursor}`)
+    assert.deepEqual(
+      next.items.map(({ requestId }) => requestId),
+      [`${mostLooked}`],
+    )
+    assert.equal(next.nextCursor, undefined)
   })
 
   it('shows those without credentials to the operator, and refuses a time that is too long', async () => {

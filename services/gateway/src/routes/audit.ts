@@ -13,6 +13,8 @@ import type { GatewayContext } from '../context.ts'
 const dayMs = 86_400_000
 /** Longest time that one request can ask for, in milliseconds. */
 const longestMs = 400 * dayMs
+/** Records that are looked at for one page: those of today and yesterday are read one by one. */
+export const mostLooked = 2000
 
 /** The routes of `/v1/audit`: who did what to which object. */
 export function auditRecordRoutes(app: App, context: GatewayContext): void {
@@ -25,7 +27,7 @@ export function auditRecordRoutes(app: App, context: GatewayContext): void {
         tags: ['audit'],
         summary: 'List who did what to which object',
         description:
-          'Every operation that changes something, every download, and what was refused for want of credentials or scopes; of all projects of the tenant, the oldest first.',
+          'Every operation that changes something, every download, and what was refused for want of credentials or scopes; of all projects of the tenant, the oldest first. For one page 2,000 records are looked at: with `subject`, `action` or `object` it can have fewer items than `limit`, or none, and yet a `nextCursor`.',
         querystring: ListAuditQuery,
         response: {
           200: { description: 'A page of records.', content: { 'application/json': { schema: AuditPage } } },
@@ -35,10 +37,15 @@ export function auditRecordRoutes(app: App, context: GatewayContext): void {
     },
     async (request) => {
       const { limit, cursor, ...query } = request.query
+      const isWanted = wantedBy(query)
       const items: AuditRecord[] = []
+      let looked = 0
+      let nextCursor = ''
       for await (const record of select(context.stores.whole, request.principal, query, cursor)) {
-        if (items.length === limit) return { items, nextCursor: items.at(-1)?.id ?? '' }
-        items.push(record)
+        if (items.length === limit || looked === mostLooked) return { items, nextCursor }
+        looked += 1
+        nextCursor = record.id
+        if (isWanted(record)) items.push(record)
       }
       return { items }
     },
@@ -66,23 +73,27 @@ export function auditRecordRoutes(app: App, context: GatewayContext): void {
     },
     async (request, reply) => {
       const records = select(context.stores.whole, request.principal, request.query)
-      return reply.type('application/x-ndjson').send(Readable.from(lines(records)))
+      const text = lines(records, wantedBy(request.query))
+      return reply.type('application/x-ndjson').send(Readable.from(text))
     },
   )
 }
 
-async function* lines(records: AsyncIterable<AuditRecord>): AsyncGenerator<string> {
-  for await (const record of records) yield toLine(record)
+async function* lines(
+  records: AsyncIterable<AuditRecord>,
+  isWanted: (record: AuditRecord) => boolean,
+): AsyncGenerator<string> {
+  for await (const record of records) if (isWanted(record)) yield toLine(record)
 }
 
-/** @throws ProblemError `forbidden`, `invalid-parameter` */
+/** The records of the tenant and time that a query names. @throws ProblemError `forbidden`, `invalid-parameter` */
 function select(
   store: ObjectStore,
   principal: Principal,
   query: AuditQuery,
   after?: string,
 ): AsyncGenerator<AuditRecord> {
-  const { tenant = principal.tenant, subject, action, object } = query
+  const { tenant = principal.tenant } = query
   if (tenant !== principal.tenant && !principal.scopes.includes('tenants:read')) {
     throw new ProblemError(
       'forbidden',
@@ -97,18 +108,13 @@ function select(
       `From ${from.toISOString()} to ${to.toISOString()} are more than 400 days.`,
     )
   }
-  return matching(readRecords(store, { tenant, from, to, after }), { subject, action, object })
+  return readRecords(store, { tenant, from, to, after })
 }
 
-async function* matching(
-  records: AsyncIterable<AuditRecord>,
-  { subject, action, object }: Pick<AuditQuery, 'subject' | 'action' | 'object'>,
-): AsyncGenerator<AuditRecord> {
-  for await (const record of records) {
-    const isWanted =
-      (subject === undefined || record.principal?.subject === subject) &&
-      (action === undefined || record.action === action) &&
-      (object === undefined || record.object.id === object || record.object.part === object)
-    if (isWanted) yield record
-  }
+/** Whether a record is what a query looks for in those of its tenant and time. */
+function wantedBy({ subject, action, object }: AuditQuery): (record: AuditRecord) => boolean {
+  return (record) =>
+    (subject === undefined || record.principal?.subject === subject) &&
+    (action === undefined || record.action === action) &&
+    (object === undefined || record.object.id === object || record.object.part === object)
 }
