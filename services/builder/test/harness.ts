@@ -21,8 +21,8 @@ import type { BuildEvent } from '@edgesmith/contract/event'
 import { openDocker } from '@edgesmith/engine/docker'
 import { labelFilter, labelNames } from '@edgesmith/engine/labels'
 import { ImageReader } from '@edgesmith/manifest/image-reader'
-import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import type { ObjectStore } from '@edgesmith/store/object-store'
+import { openStore } from '@edgesmith/store/open-store'
 import { ProjectStores } from '@edgesmith/store/project-stores'
 import { commitUpload, stageUpload } from '@edgesmith/uploads/uploads'
 import type Docker from 'dockerode'
@@ -133,7 +133,7 @@ export class Harness implements AsyncDisposable {
       closeRedis,
     )
     const notifications = stack.use(new Notifications(connection, onError))
-    const stores = new ProjectStores(await openDirectoryStore(join(directory, 'objects')))
+    const stores = new ProjectStores(await openStore(config.objectStore))
     const store = stores.of(ownProject)
     const repository = new BuildRepository(connection)
     const events = new BuildEvents({ redis: connection, notifications, stores })
