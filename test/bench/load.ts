@@ -6,7 +6,10 @@ import { ensureSetUp } from './support/ensure-set-up.ts'
 const MiB = 1024 ** 2
 
 /** `seed` chooses what clients do; `readP99Ms` is the limit in milliseconds. */
-export const options = { clients: 500, seconds: 300, seed: 1, readP99Ms: limitsOfLoad.readP99Ms }
+export const options = {
+  ...{ clients: 500, seconds: 300, seed: 1, thinkMs: 2500 },
+  readP99Ms: limitsOfLoad.readP99Ms,
+}
 
 /**
  * 500 clients of five tenants that submit, follow events, upload, download and look around for five minutes,
@@ -30,6 +33,7 @@ export async function run({ readP99Ms, ...load }: typeof options): Promise<Recor
   return {
     clients: load.clients,
     seconds: load.seconds,
+    thinkMs: load.thinkMs,
     requests: report.requests,
     requestsPerSecond: report.requestsPerSecond,
     unmet: unmet.length,

@@ -10,9 +10,8 @@ import type { LoadTenant, Sample } from './load-tenant.ts'
 import { formOf, type Answer, type Call, type MeasuredHttp, type Operation } from './measured-http.ts'
 import { downloadSample, sha256Of, uploadAtOnce, uploadResumably, type Contents } from './transfers.ts'
 
-/** Time between what a client does and what it does next, in milliseconds: exponential, with a bound. */
-const meanThinkMs = 2500
-const longestThinkMs = 10_000
+/** Longest time between what a client does and what it does next, by the mean; times are exponential. */
+const longestThink = 4
 /** Builds and artifacts that a tenant's clients still ask for. */
 const remembered = 500
 
@@ -34,6 +33,8 @@ export type LoadClientParts = {
   readonly name: string
   readonly tenant: LoadTenant
   readonly key: string
+  /** Mean time between what the client does and what it does next, in milliseconds. */
+  readonly thinkMs: number
   readonly http: MeasuredHttp
   readonly random: Random
   readonly contents: Contents
@@ -47,8 +48,6 @@ export class LoadClient {
   readonly #headers: Readonly<Record<string, string>>
   /** What goes on beside what the client does. */
   readonly #background = new Set<Promise<void>>()
-  /** The build whose events it follows. */
-  #following: string | undefined
   #submitted = 0
 
   constructor(parts: LoadClientParts) {
@@ -58,8 +57,8 @@ export class LoadClient {
 
   /** Goes on until a moment (of `performance.now`), and then to the end of what it follows. */
   async run(until: number): Promise<void> {
-    const { random, faults, name } = this.#parts
-    await delay(random.next() * meanThinkMs * 2)
+    const { random, faults, name, thinkMs } = this.#parts
+    await delay(random.next() * thinkMs * 2)
     while (performance.now() < until) {
       const action = this.#choose()
       try {
@@ -67,7 +66,7 @@ export class LoadClient {
       } catch (error) {
         faults.add(`${name}, ${action.name}`, error)
       }
-      await delay(Math.min(-Math.log(1 - random.next()) * meanThinkMs, longestThinkMs))
+      await delay(Math.min(-Math.log(1 - random.next()), longestThink) * thinkMs)
     }
     await Promise.all(this.#background)
   }
@@ -190,11 +189,11 @@ export class LoadClient {
 
   /** Asks for a build that waits, and changes its mind. */
   async #cancel(): Promise<void> {
-    const { random, done } = this.#parts
+    const { random, done, thinkMs } = this.#parts
     // It can have been made meanwhile.
     const { build } = await this.#send({ cache: 'bypass' }, ['canceled', 'succeeded'])
     this.#inBackground('a build that is canceled', () => this.#follow(build.id))
-    await delay(random.next() * meanThinkMs)
+    await delay(random.next() * thinkMs)
     await this.#call({
       operation: 'cancel build',
       method: 'POST',
@@ -251,21 +250,17 @@ export class LoadClient {
     return { artifactId: iso.id, url, bytes: body }
   }
 
-  /** Begins to follow a build of the tenant, unless it follows one already. */
-  #followSome(): Promise<void> {
+  /** Follows a build of the tenant, where there is one, and does nothing else until it ends. */
+  async #followSome(): Promise<void> {
     const { tenant, random } = this.#parts
     const id = random.pick([...tenant.liveBuilds])
-    if (this.#following === undefined && id !== undefined) {
-      this.#inBackground('an event stream', () => this.#follow(id))
-    }
-    return Promise.resolve()
+    if (id !== undefined) await this.#follow(id)
   }
 
   async #follow(id: string): Promise<void> {
     const { http, tenant, random, done } = this.#parts
     const stream = { url: `${tenant.url}/v1/builds/${id}/events`, headers: this.#headers }
     tenant.liveBuilds.add(id)
-    this.#following = id
     try {
       const followed = await followEvents(http, stream, random)
       tenant.liveBuilds.delete(id)
@@ -281,7 +276,6 @@ export class LoadClient {
       done.events += followed.ids.length
     } finally {
       tenant.liveBuilds.delete(id)
-      this.#following = undefined
     }
   }
 

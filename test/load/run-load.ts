@@ -25,6 +25,8 @@ export type LoadOptions = {
   readonly clients: number
   readonly seconds: number
   readonly seed: number
+  /** Mean time between what a client does and what it does next, in milliseconds. */
+  readonly thinkMs: number
 }
 
 export type LoadReport = {
@@ -72,7 +74,17 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
     for (const [number, key] of keys.entries()) {
       const name = `${id}-client-${number}`
       const random = new Random(options.seed * 100_003 + index * 10_007 + number)
-      const client = new LoadClient({ name, tenant, key, http, random, contents, faults, done })
+      const client = new LoadClient({
+        name,
+        tenant,
+        key,
+        thinkMs: options.thinkMs,
+        http,
+        random,
+        contents,
+        faults,
+        done,
+      })
       if (number === 0) await client.prepare(samplesOfTenant)
       clients.push(client)
     }
