@@ -1,8 +1,8 @@
 import { ProblemError } from '@edgesmith/contract/problem'
+import { validatorOf } from '@edgesmith/store/validator-of'
 import type { Versioned } from '@edgesmith/store/versioned-json'
 import type { Redis } from 'ioredis'
 import type { Static, TSchema } from 'typebox'
-import { Value } from 'typebox/value'
 
 /** How long a record that was read from the object store is taken for granted, in seconds. */
 const readSeconds = 30
@@ -129,7 +129,7 @@ async function within(ms: number, asked: Promise<string | null>): Promise<string
 /** A record as it was kept; undefined where another version of the service kept it in another shape. */
 function parse<Schema extends TSchema>(text: string, schema: Schema): { value: Static<Schema> } | undefined {
   const kept = JSON.parse(text) as { value: unknown }
-  return Value.Check(schema, kept.value) ? { value: kept.value } : undefined
+  return validatorOf(schema).Check(kept.value) ? { value: kept.value } : undefined
 }
 
 function keyOf(name: string): string {

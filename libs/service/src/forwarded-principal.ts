@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Socket } from 'node:net'
 import { Principal } from '@edgesmith/contract/access'
+import { validatorOf } from '@edgesmith/store/validator-of'
 import type { onRequestHookHandler } from 'fastify'
-import { Value } from 'typebox/value'
 import { unauthorized } from './access.ts'
 import { callerOf } from './service-server.ts'
 
@@ -23,7 +23,7 @@ export function forwardedAuthentication(headers: IncomingHttpHeaders, socket: So
     throw unauthorized('This service answers the gateway alone; send the request there.')
   const [header = ''] = [headers[principalHeader]].flat()
   const principal: unknown = JSON.parse(Buffer.from(header, 'base64url').toString() || 'null')
-  if (!Value.Check(Principal, principal)) throw unauthorized('The gateway did not say who makes the request.')
+  if (!validatorOf(Principal).Check(principal)) throw unauthorized('The gateway did not say who makes the request.')
   return principal
 }
 

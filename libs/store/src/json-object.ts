@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers'
 import type { Static, TSchema } from 'typebox'
-import { Value } from 'typebox/value'
 import { NoSuchObject } from './object-store.ts'
 import type { ObjectStore } from './object-store.ts'
+import { validatorOf } from './validator-of.ts'
 
 const contentType = 'application/json'
 
@@ -42,7 +42,7 @@ export async function readJson<Schema extends TSchema>(
     throw error
   }
   try {
-    return Value.Parse(schema, JSON.parse(stored))
+    return validatorOf(schema).Parse(JSON.parse(stored))
   } catch (error) {
     throw new DamagedJson(`The object ${key} does not hold what it should.`, { cause: error })
   }
