@@ -5,9 +5,12 @@ import { ensureSetUp } from './support/ensure-set-up.ts'
 
 const MiB = 1024 ** 2
 
-/** `seed` chooses what clients do; `readP99Ms` is the limit in milliseconds. */
+/**
+ * `seed` chooses what clients do; `thinkMs` is the mean time between two things that one does, and `readP99Ms` the
+ * limit, in milliseconds.
+ */
 export const options = {
-  ...{ clients: 500, seconds: 300, seed: 1, thinkMs: 2500 },
+  ...{ clients: 500, seconds: 300, seed: 1, thinkMs: 10_000 },
   readP99Ms: limitsOfLoad.readP99Ms,
 }
 
