@@ -57,7 +57,6 @@ export class MeasuredHttp implements AsyncDisposable {
   readonly #agent = new Agent({
     headersTimeout: silenceMs,
     bodyTimeout: silenceMs,
-    keepAliveTimeout: 30_000,
   })
 
   /** @throws Error for an answer that is not expected */
