@@ -31,6 +31,12 @@ const maxSocketPath = 107
 const lockedExitCode = 75
 
 /**
+ * How long another server may have the lock, in seconds: one whose process was killed is told so by the kernel, and
+ * takes a moment to end after its clients see it go.
+ */
+const lockTimeoutSeconds = 5
+
+/**
  * How long the server may take to stop, before it is killed, in milliseconds: that loses nothing, for all that it
  * has answered is on disk.
  */
@@ -88,7 +94,8 @@ class RedisProcess {
       'setpriv',
       [
         ...['--pdeathsig', 'TERM', '--'],
-        ...['flock', '--nonblock', '--no-fork', '--conflict-exit-code', String(lockedExitCode)],
+        ...['flock', '--timeout', String(lockTimeoutSeconds), '--no-fork'],
+        ...['--conflict-exit-code', String(lockedExitCode)],
         join(dataDirectory, 'lock'),
         ...['redis-server', '--port', '0', '--unixsocket', socket, '--unixsocketperm', '700'],
         ...['--dir', dataDirectory, '--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -76,6 +76,17 @@ describe('startRedisServer', () => {
     await closeRedis(redis)
   })
 
+  it('waits for one that is about to end', async () => {
+    const options = { dataDirectory: join(directory, 'handed on'), onUnexpectedExit: fail }
+    const first = await startRedisServer(options)
+    const starting = startRedisServer(options)
+    const lock = join(options.dataDirectory, 'lock')
+    while (!(await hasWaiting(lock))) await new Promise(setImmediate)
+    await first[Symbol.asyncDispose]()
+    await using second = await starting
+    assert.notEqual(second.pid, first.pid)
+  })
+
   it('tells why the server did not start', async () => {
     const dataDirectory = join(directory, 'damaged')
     await (await startRedisServer({ dataDirectory, onUnexpectedExit: fail }))[Symbol.asyncDispose]()
@@ -129,6 +140,13 @@ describe('startRedisServer', () => {
     await rm(dirname(new URL(url).pathname), { recursive: true, force: true })
   })
 })
+
+/** Whether a process waits for the lock of a file (proc(5), `/proc/locks`). */
+async function hasWaiting(path: string): Promise<boolean> {
+  const { ino } = await stat(path)
+  const locks = (await readFile('/proc/locks', 'utf8')).split('\n')
+  return locks.some((line) => line.includes('-> FLOCK') && line.includes(`:${ino} `))
+}
 
 describe('openRedis', () => {
   const options = { patience: 'brief', name: 'test', onError: () => undefined } as const

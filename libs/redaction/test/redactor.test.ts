@@ -87,15 +87,16 @@ describe('A redactor', () => {
     })
   })
 
-  it('reads a megabyte of log in less than a quarter of a second, with a hundred secrets', () => {
+  it('reads a megabyte of log in a quarter second of processor time, with a hundred secrets', () => {
     const redactor = new Redactor(Array.from({ length: 100 }, (_, index) => `canary-${index * 7919}-secret`))
     const line =
       '+build-iso | Get:1 http://archive.ubuntu.com/ubuntu jammy/main amd64 canary packages [1792 kB]\n'
     const text = line.repeat(Math.ceil(1024 ** 2 / line.length))
     redactor.redact(text)
-    const start = performance.now()
+    const before = process.threadCpuUsage()
     assert.equal(redactor.redact(text), text)
-    assert.ok(performance.now() - start < 250, `${performance.now() - start} ms`)
+    const { user, system } = process.threadCpuUsage(before)
+    assert.ok(user + system < 250_000, `${user + system} µs`)
   })
 })
 

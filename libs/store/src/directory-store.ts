@@ -268,13 +268,14 @@ const maximumAttempts = 20
 async function placeIn<Result>(target: string, place: () => Promise<Result>): Promise<Result> {
   const directory = dirname(target)
   for (let attempt = 1; ; attempt += 1) {
-    await mkdir(directory, { recursive: true, mode: directoryMode })
     try {
+      await mkdir(directory, { recursive: true, mode: directoryMode })
       const result = await place()
       await syncDirectory(directory)
       return result
     } catch (error) {
-      // Removing an object removes the directories it leaves empty, so the new one may be gone again.
+      // Removing an object removes the directories it leaves empty, so the new one may be gone again, or one above it
+      // while it is made.
       if (!isErrno(error, 'ENOENT') || attempt === maximumAttempts) throw error
     }
   }
