@@ -28,6 +28,8 @@ export type Outcome = {
   readonly ends: readonly string[]
   readonly upload: string
   readonly downloads: { readonly whole: number; readonly breaks: number }
+  /** Answers of the API that broke off, and were asked for again. */
+  readonly brokenOff: readonly string[]
   readonly seconds: number
 }
 
@@ -125,6 +127,7 @@ export class FaultRunner implements AsyncDisposable {
     return {
       ...{ seed, fault: fault.name, moment, ends, upload: upload.told },
       downloads: { whole: downloads.length, breaks },
+      brokenOff: client.takeBrokenOff(),
       seconds: Math.round((performance.now() - begun) / 100) / 10,
     }
   }

@@ -9,7 +9,7 @@ import type { BuildRepository } from './build-repository.ts'
 import { defineBuildScripts } from './build-scripts.ts'
 import { isEnd } from './build-state.ts'
 import { fleetKey } from './fleet-keys.ts'
-import { renewLocks } from './lock-renewal.ts'
+import { renewLocks, type HeldJob } from './lock-renewal.ts'
 
 /** The reason of a job's signal when the worker stops: hand the build on. */
 export class WorkerStopping extends Error {
@@ -54,7 +54,11 @@ export type BuildWorkerOptions = {
 }
 
 /** A job under way: what ends it, and the token that its lock has. */
-type Running = { readonly controller: AbortController; readonly token: string }
+type Running = {
+  readonly controller: AbortController
+  /** The job by BullMQ's name, which a job that came once more may have another of, and the token of its lock. */
+  readonly lock: HeldJob
+}
 
 /** How long a build waits before it is looked at again, in milliseconds. */
 const laterMs = 1000
@@ -97,7 +101,7 @@ export class BuildWorker {
     })
     this.#worker.on('error', options.onError)
     this.#renewal = renewLocks(this.#worker, {
-      held: () => [...this.#running].map(([id, { token }]) => ({ id, token })),
+      held: () => [...this.#running.values()].map(({ lock }) => lock),
       durationMs: options.lockDurationMs,
       onLost: (jobIds) => {
         for (const id of jobIds) this.#inBackground(this.#keepOrLose(id))
@@ -214,7 +218,7 @@ export class BuildWorker {
     const controller = new AbortController()
     // A process that was starved can be given a job again that it still runs: the first run lost it.
     this.#running.get(id)?.controller.abort(new JobLost('This worker was given the job again.'))
-    this.#running.set(id, { controller, token })
+    this.#running.set(id, { controller, lock: { id: job.id ?? id, token } })
     try {
       await this.#queue.begin(job.data)
       return await this.#options.run(job.data, controller.signal)
@@ -228,12 +232,12 @@ export class BuildWorker {
    * nobody has taken meanwhile is locked anew, and its run goes on.
    */
   async #keepOrLose(id: string): Promise<void> {
-    const running = this.#running.get(id)
+    const running = [...this.#running.values()].find(({ lock }) => lock.id === id)
     if (running === undefined) return
     const queue = `${queuePrefix}:${queueName}`
     const isKept = await defineBuildScripts(this.#options.redis).lockJobAnew(
       ...[`${queue}:${id}:lock`, `${queue}:active`, `${queue}:stalled`],
-      ...[id, running.token, this.#options.lockDurationMs],
+      ...[id, running.lock.token, this.#options.lockDurationMs],
     )
     if (isKept === 0) running.controller.abort(new JobLost('Another worker has the job.'))
   }

@@ -4,12 +4,14 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { concludeBuild } from '@edgesmith/builds/build-conclusion'
-import { BuildQueue } from '@edgesmith/builds/build-queue'
+import { queuePrefix } from '@edgesmith/builds/build-keys'
+import { BuildQueue, queueName } from '@edgesmith/builds/build-queue'
 import type { BuildJob } from '@edgesmith/builds/build-queue'
 import { describeFailure, finishBuild, retryBuild } from '@edgesmith/builds/build-state'
 import { BuildWorker, JobLost, WorkerStopping } from '@edgesmith/builds/build-worker'
 import type { BuildWorkerOptions } from '@edgesmith/builds/build-worker'
 import type { Build } from '@edgesmith/contract/build'
+import { Queue } from 'bullmq'
 import { at, fail, newBuild, openStage } from './redis.ts'
 import type { Stage } from './redis.ts'
 
@@ -306,5 +308,36 @@ describe('BuildWorker', () => {
     await restarted.promise
     assert.ok(reasons[1] instanceof JobLost)
     assert.equal((await end(build)).state, 'succeeded')
+  })
+
+  it('runs a build on whose job comes once more by another name, and keeps its lock', async () => {
+    const build = await submit()
+    const again = new Queue(queueName, { connection: stage.redis, prefix: queuePrefix })
+    const reasons: unknown[] = []
+    const errors: string[] = []
+    await using _worker = work({
+      lockDurationMs: 1000,
+      run: async (job, signal) => {
+        if (reasons.length === 0) {
+          reasons.push(undefined)
+          await again.add('build', job, { jobId: 'again' })
+          await once(signal, 'abort')
+          reasons.push(signal.reason)
+          return 'done'
+        }
+        // Until its lock was renewed, or it has lost it.
+        for (let before = Infinity, left = 0; left <= before && !signal.aborted;) {
+          before = left === 0 ? before : left
+          left = await stage.redis.pttl('edgesmith:queue:builds:again:lock')
+        }
+        signal.throwIfAborted()
+        return runToSuccess(job)
+      },
+      onError: (error) => errors.push(error.message),
+    })
+    assert.equal((await end(build)).state, 'succeeded')
+    assert.ok(reasons[1] instanceof JobLost)
+    assert.deepEqual(errors, [])
+    await again.close()
   })
 })

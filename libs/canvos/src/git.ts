@@ -16,7 +16,7 @@ export class GitError extends Error {
 export type GitOptions = {
   /** Where the command runs. */
   directory?: string
-  /** Ends the command with SIGTERM; the promise is then rejected with the signal's reason. */
+  /** Ends the command with SIGTERM; once it has ended the promise is rejected with the signal's reason. */
   signal?: AbortSignal | undefined
   /** Ends the command after that many milliseconds; two minutes when left out. */
   timeoutMs?: number
@@ -69,7 +69,7 @@ export function withoutCredentials(text: string): string {
 export async function git(commandArguments: readonly string[], options: GitOptions = {}): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const timeoutMs = options.timeoutMs ?? 120_000
-  execFile(
+  const command = execFile(
     'git',
     commandArguments,
     {
@@ -84,8 +84,16 @@ export async function git(commandArguments: readonly string[], options: GitOptio
         resolve(stdout)
         return
       }
-      if (options.signal?.aborted === true) {
-        reject(options.signal.reason as Error)
+      const { signal } = options
+      if (signal?.aborted === true) {
+        const giveUp = () => {
+          reject(signal.reason as Error)
+        }
+        // Node.js tells of the signal before the command has ended, which may still write into its directory.
+        const isRunning =
+          command.pid !== undefined && command.exitCode === null && command.signalCode === null
+        if (isRunning) command.once('exit', giveUp)
+        else giveUp()
         return
       }
       const exitCode = typeof error.code === 'number' ? error.code : undefined

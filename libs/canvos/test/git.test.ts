@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { git, GitError, withoutCredentials } from '../src/git.ts'
 import { temporaryDirectory } from './temporary.ts'
 
@@ -47,6 +49,23 @@ describe('git', () => {
     const running = git(['cat-file', '--batch'], { directory: directory.path, signal: controller.signal })
     controller.abort(new Error('enough'))
     await assert.rejects(running, /enough/)
+  })
+
+  it('has ended once it is told that it was ended', async () => {
+    await using directory = await temporaryDirectory()
+    const at = (name: string) => path.join(directory.path, name)
+    await git(['init', '--quiet'], { directory: directory.path })
+    // It writes once more when it is ended.
+    const slow = "!trap 'sleep 0.3; touch late; exit' TERM; touch begun; while :; do sleep 0.05; done"
+    const controller = new AbortController()
+    const running = git(['-c', `alias.slow=${slow}`, 'slow'], {
+      directory: directory.path,
+      signal: controller.signal,
+    })
+    while (!existsSync(at('begun'))) await delay(10)
+    controller.abort(new Error('The build was lost.'))
+    await assert.rejects(running, /The build was lost/)
+    assert.ok(existsSync(at('late')))
   })
 
   it('does not start a program of the repository’s choice', async () => {

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 const prefix = 'edgesmith-checkout-'
+/** How often a directory is removed anew that something came into meanwhile. */
+const maxRetries = 5
 /** Age beyond which no build uses its checkout any more, whichever worker made it, in milliseconds. */
 const staleMs = 24 * 60 * 60_000
 
@@ -20,7 +22,7 @@ export async function makeCheckout({
   const directory = await mkdtemp(join(workDirectory ?? tmpdir(), `${prefix}${workerId}-`))
   return {
     directory,
-    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true, maxRetries }),
   }
 }
 
