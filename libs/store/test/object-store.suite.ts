@@ -253,7 +253,7 @@ export function testObjectStore(name: string, open: () => Promise<StoreUnderTest
 
     it('puts and removes beside each other in one directory', async () => {
       const keys = Array.from({ length: 20 }, (_, index) => `busy/deep/${index}`)
-      for (let round = 0; round < 5; round += 1) {
+      for (let round = 0; round < 25; round += 1) {
         await Promise.all(
           keys.map(async (key) => {
             await store.put(key, Buffer.from(key))

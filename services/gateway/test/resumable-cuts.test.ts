@@ -15,7 +15,7 @@ const cuts = 20
 const stoppedAt = 6
 const killedAt = 13
 
-describe('an upload over a line that breaks', () => {
+describe('an upload over a line that breaks', { timeout: 480_000 }, () => {
   for (const kind of ['directory', 'minio'] satisfies ObjectStoreConfig['kind'][]) {
     it(`survives twenty cuts and two restarts of the gateway (${kind})`, async () => {
       await using ground = await startGround(kind)
