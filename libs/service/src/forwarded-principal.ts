@@ -23,7 +23,8 @@ export function forwardedAuthentication(headers: IncomingHttpHeaders, socket: So
     throw unauthorized('This service answers the gateway alone; send the request there.')
   const [header = ''] = [headers[principalHeader]].flat()
   const principal: unknown = JSON.parse(Buffer.from(header, 'base64url').toString() || 'null')
-  if (!validatorOf(Principal).Check(principal)) throw unauthorized('The gateway did not say who makes the request.')
+  if (!validatorOf(Principal).Check(principal))
+    throw unauthorized('The gateway did not say who makes the request.')
   return principal
 }
 
