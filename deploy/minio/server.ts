@@ -44,9 +44,13 @@ export async function startMinio(options: MinioOptions): Promise<MinioServer> {
   const binary = await installMinio()
   const objects = join(dataDir, 'objects')
   await mkdir(objects, { recursive: true })
+  // Whatever becomes of this process, the kernel ends the server with it.
   const child = spawn(
-    binary,
-    ['server', '--certs-dir', join(dataDir, 'certs'), '--address', `127.0.0.1:${port}`, objects],
+    'setpriv',
+    [
+      ...['--pdeathsig', 'KILL', '--', binary],
+      ...['server', '--certs-dir', join(dataDir, 'certs'), '--address', `127.0.0.1:${port}`, objects],
+    ],
     {
       env: {
         ...process.env,
@@ -60,12 +64,7 @@ export async function startMinio(options: MinioOptions): Promise<MinioServer> {
       detached: true,
     },
   )
-  const killWithParent = () => child.kill('SIGKILL')
-  process.once('exit', killWithParent)
-  const stop = async () => {
-    await stopProcess(child)
-    process.off('exit', killWithParent)
-  }
+  const stop = () => stopProcess(child)
   try {
     const endpoint = await waitUntilReady(child)
     const { pid } = child
