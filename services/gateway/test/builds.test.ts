@@ -196,6 +196,27 @@ describe('builds', () => {
     )
   })
 
+  it('opens a stream at once where nothing has happened since', async () => {
+    const { id } = await submit()
+    const url = `${harness.url}/v1/builds/${id}/events`
+    const first = await fetch(url)
+    assert.ok(first.body)
+    let text = ''
+    for await (const chunk of first.body.pipeThrough(new TextDecoderStream())) {
+      text += chunk
+      if (text.includes('\ndata: ') && text.endsWith('\n\n')) break
+    }
+    const [queued] = parseEvents(text)
+    // Heartbeats come every 15 seconds.
+    const resumed = await fetch(url, {
+      headers: { 'last-event-id': queued?.id ?? '' },
+      signal: AbortSignal.timeout(10_000),
+    })
+    assert.equal(resumed.status, 200)
+    await resumed.body?.cancel()
+    await api.post(`/v1/builds/${id}/cancel`)
+  })
+
   it('validates without keeping anything', async () => {
     const before = await harness.keys()
     const response = await api

@@ -4,6 +4,7 @@ import type { IdentifiedEvent } from '@edgesmith/builds/build-archive'
 import { readLog } from '@edgesmith/builds/build-log'
 import { EventId, ServerSentBuildEvent } from '@edgesmith/contract/event'
 import { BuildId } from '@edgesmith/contract/identifiers'
+import { ProblemError } from '@edgesmith/contract/problem'
 import type { App } from '@edgesmith/service/app'
 import { problemResponses } from '@edgesmith/service/problem-responses'
 import { Type } from 'typebox'
@@ -63,6 +64,8 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
       })
 
       const stream = new PassThrough()
+      // The head goes out at once, also where it takes a while until something happens.
+      stream.write(': connected\n\n')
       const heartbeat = setInterval(() => {
         // It may have all, and wait for the client to read it.
         if (!stream.writableEnded) stream.write(': alive\n\n')
@@ -120,9 +123,22 @@ export function buildEventRoutes(app: App, context: GatewayContext): void {
         follow: request.query.follow,
         signal: AbortSignal.any([gone.signal, closing.signal]),
       })
-      return reply.type('text/plain; charset=utf-8').send(Readable.from(log))
+      return reply.type('text/plain; charset=utf-8').send(Readable.from(untilClosing(log, closing.signal)))
     },
   )
+}
+
+/** A log of which nothing has been sent when the app closes is answered with this problem; others break off. */
+async function* untilClosing(log: AsyncIterable<string>, closing: AbortSignal): AsyncGenerator<string> {
+  try {
+    yield* log
+  } catch (error) {
+    if (!closing.aborted) throw error
+    throw new ProblemError('upstream-unavailable', 'The service stops. Ask again, another one may answer.', {
+      cause: error,
+      headers: { 'retry-after': '1' },
+    })
+  }
 }
 
 async function* toServerSentEvents(events: AsyncIterable<IdentifiedEvent>): AsyncGenerator<string> {
