@@ -102,6 +102,8 @@ const lingerMs = 2000
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   // The parser fails again on whatever follows what it refused.
   if (socket.writableEnded) return
+  // A connection that a client holds in reserve: there is no request that took too long. It may be as idle as others.
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) return
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { METHODS } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -88,6 +89,16 @@ describe('Requests beyond what a service takes', { timeout: 60_000 }, () => {
     assert.match(await answer, /^HTTP\/1.1 408 [^]*request-timeout/)
   })
 
+  it('but not connections that are held in reserve, which have sent nothing that could take too long', async () => {
+    const reserved = open()
+    await once(reserved, 'connect')
+    // It is older than the head that takes too long.
+    assert.match(await send('GET /here HTTP/1.1\r\nHost: a\r\nX-Slow: '), /^HTTP\/1.1 408 /)
+    const answer = text(reserved)
+    reserved.write(head())
+    assert.match(await answer, /^HTTP\/1.1 200 /)
+  })
+
   it('for depth of JSON, which is no limit, as it takes no longer to read', async () => {
     const depth = 100_000
     const any = `${'['.repeat(depth)}${']'.repeat(depth)}`
@@ -97,6 +108,20 @@ describe('Requests beyond what a service takes', { timeout: 60_000 }, () => {
       body: `{"any":${any}}`,
     })
     assert.equal(answer.status, 200)
+  })
+})
+
+describe('A connection on which nothing is sent', () => {
+  it('is closed when it was idle for too long', { timeout: 30_000 }, async () => {
+    await using app = createApp({
+      ...{ logger: pino({ level: 'silent' }), dependencies: [] },
+      ...{ headTimeoutMs: 200, idleTimeoutMs: 1000 },
+    })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const begun = performance.now()
+    const socket = connect(Number(new URL(app.listeningOrigin).port), '127.0.0.1')
+    assert.equal(await text(socket), '')
+    assert.ok(performance.now() - begun > 900)
   })
 })
 
