@@ -37,7 +37,7 @@ const processSettings: Partial<Record<ServiceProcessOptions['service'], ProcessS
     flags: ['--optimize-for-size', '--max-semi-space-size=1'],
     env: { MALLOC_ARENA_MAX: '1' },
   },
-  builder: { flags: [], env: { MALLOC_ARENA_MAX: '1' } },
+  builder: { flags: ['--max-semi-space-size=4'], env: { MALLOC_ARENA_MAX: '1' } },
   gateway: { flags: [], env: { MALLOC_ARENA_MAX: '1' } },
 }
 
