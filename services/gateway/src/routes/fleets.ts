@@ -87,6 +87,7 @@ function addFleets(app: App, context: GatewayContext): void {
             'idempotency-key-reused',
             'queue-full',
             'too-many-uploads',
+            'quota-exceeded',
           ),
         },
       },

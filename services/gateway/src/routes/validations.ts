@@ -30,6 +30,7 @@ export function validationRoutes(app: App, context: GatewayContext): void {
             'unsupported-media-type',
             'invalid-body',
             'too-many-uploads',
+            'quota-exceeded',
           ),
         },
       },
