@@ -43,6 +43,8 @@ export type DaemonEndpoint = {
   readonly ended: Promise<EngineError>
   /** @throws EngineError `daemon-lost` when the daemon does not run any more */
   assertRunning(): Promise<void>
+  /** Clients do not get through to it, though it runs: who asks for a daemon next gets another. */
+  giveUp(): void
   /** What its machine has to build with. @throws EngineError when it cannot be asked */
   measure(): Promise<WorkerResources>
 }
@@ -80,8 +82,8 @@ export class BuildkitDaemon implements AsyncDisposable {
    */
   async ready(): Promise<DaemonEndpoint> {
     const current = this.#current
-    if (current !== undefined && !current.hasEnded && current.expiresAt - Date.now() > renewBeforeMs)
-      return current.endpoint
+    const isGood = current !== undefined && !current.hasEnded && !current.isGivenUp
+    if (isGood && current.expiresAt - Date.now() > renewBeforeMs) return current.endpoint
     this.#starting ??= this.#replace(current).finally(() => (this.#starting = undefined))
     return (await this.#starting).endpoint
   }
@@ -117,7 +119,7 @@ export class BuildkitDaemon implements AsyncDisposable {
     try {
       if (old !== undefined) {
         clearInterval(old.refreshing)
-        onReplaced?.(old.hasEnded ? (await old.endpoint.ended).message : 'Its certificates end soon.')
+        onReplaced?.(await whyReplaced(old))
         await removeContainer(old.container)
       }
       const engine = await ensureImage(docker, image)
@@ -128,6 +130,8 @@ export class BuildkitDaemon implements AsyncDisposable {
         Labels: labelsOf({ workerId, tenant }, 'cache'),
       })
       const rules = await this.#rules(engine)
+      // Docker may have made one, and been lost before it said so.
+      await removeContainer(docker.getContainer(nameOf(this.#options, 'buildkit')))
       this.#current = await startDaemon(this.#options, engine, rules)
       this.#keepPolicy(this.#current, engine, rules)
       return this.#current
@@ -173,6 +177,12 @@ type RunningDaemon = {
   readonly endpoint: DaemonEndpoint
   readonly expiresAt: number
   hasEnded: boolean
+  isGivenUp: boolean
+}
+
+async function whyReplaced({ hasEnded, isGivenUp, endpoint }: RunningDaemon): Promise<string> {
+  if (hasEnded) return (await endpoint.ended).message
+  return isGivenUp ? 'Clients do not get through to it.' : 'Its certificates end soon.'
 }
 
 async function startDaemon(
@@ -197,6 +207,7 @@ async function startDaemon(
       container,
       expiresAt: authority.notAfter.getTime(),
       hasEnded: false,
+      isGivenUp: false,
       endpoint: {
         network: nameOf(options, 'client-network'),
         address: `tcp://${daemonName}:${daemonPort}`,
@@ -210,6 +221,9 @@ async function startDaemon(
           running.hasEnded = true
           return error
         }),
+        giveUp: () => {
+          running.isGivenUp = true
+        },
         assertRunning: async () => {
           const state = (await viaDocker(() => unlessStatus([404], container.inspect())))?.State
           if (state?.Running === true) return

@@ -38,6 +38,9 @@ const daemonExitCodes = [6, 7]
 const connectionLost =
   /^Error: .*(error reading from server: EOF|transport is closing|connection reset by peer|connection refused)/
 
+/** What Earthly says when it had no connection to its daemon from the beginning (buildkitd/buildkitd.go). */
+const unreachable = /^Error: .*could not connect to buildkit/
+
 /**
  * What Earthly says last, outside of any target, when it was told to stop (cmd/earthly/main.go), and how it ends when
  * it was killed. This service does not ask for the end of a client that it stops itself: whoever else did so had not
@@ -172,6 +175,7 @@ async function runOnce<Made>(
   await log.write(run.output.end(), run.output.progress)
   if (exit.exitCode !== 0) {
     await endpoint.assertRunning()
+    if (run.output.tail.some((line) => unreachable.test(line))) endpoint.giveUp()
     throw faultOf(exit, run.output, build.canvos.tag)
   }
   const { resolved, unknown } = await images.resolve()

@@ -104,6 +104,26 @@ describe('A builder process', () => {
     assert.equal((await harness.ended(next)).failure?.failingTarget, '+failing')
   })
 
+  it('starts a daemon in the place of one that Docker made, and was lost before it said so', async () => {
+    const daemon = await harness.daemon()
+    const { Name, Config } = await daemon.inspect()
+    await daemon.remove({ force: true })
+    await harness.docker.createContainer({ name: Name.slice(1), Image: Config.Image, Labels: Config.Labels })
+    const id = await harness.submit({ arguments: { BEHAVIOUR: 'fail' } })
+    assert.equal((await harness.ended(id)).failure?.failingTarget, '+failing')
+  })
+
+  it('starts another daemon where clients do not get through to the one that runs', async () => {
+    const daemon = await harness.daemon()
+    const { NetworkSettings } = await daemon.inspect()
+    const network = Object.keys(NetworkSettings.Networks).find((name) => name.endsWith('client-network'))
+    assert.ok(network !== undefined)
+    await harness.docker.getNetwork(network).disconnect({ Container: daemon.id })
+    const id = await harness.submit({ arguments: { BEHAVIOUR: 'fail' } })
+    assert.equal((await harness.ended(id)).failure?.failingTarget, '+failing')
+    assert.notEqual((await harness.daemon()).id, daemon.id)
+  })
+
   async function killDaemon(): Promise<void> {
     await (await harness.daemon()).kill({ signal: 'SIGKILL' })
   }
