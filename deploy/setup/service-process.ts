@@ -45,7 +45,7 @@ const startDeadlineMs = 120_000
 const stopDeadlineMs = 60_000
 
 /** The address that the app which is waited for says, in its log, that it listens on, for services or everybody. */
-function listeningAddress(log: string, awaited: string, forServices: boolean): string | undefined {
+export function listeningAddress(log: string, awaited: string, forServices: boolean): string | undefined {
   const sentence = forServices ? /^Listening for services on (\S+)$/ : /^Listening on (\S+)$/
   for (const line of log.split('\n').slice(0, -1)) {
     if (!line.startsWith('{')) continue

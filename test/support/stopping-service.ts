@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { repositoryDirectory } from '../../deploy/setup/paths.ts'
+import { listeningAddress } from '../../deploy/setup/service-process.ts'
 
 /** How a service ended: with which exit code, and how long after it was told to, in milliseconds. */
 export type ServiceEnd = { readonly exitCode: number | null; readonly tookMs: number }
@@ -32,10 +33,10 @@ export class StoppingService implements AsyncDisposable {
       if (stream === null) continue
       createInterface(stream).on('line', (line) => {
         this.#log.push(line)
-        if (!line.includes(`"name":"${name}"`)) return
-        const address = /"Listening (on|for services on) ([^"]+)"/.exec(line)
-        if (address?.[1] === 'on') this.#listening.resolve(address[2] ?? '')
-        else if (address !== null) this.#listeningForServices.resolve(address[2] ?? '')
+        const told = (forServices: boolean) => listeningAddress(`${line}\n`, name, forServices)
+        const [url, internalUrl] = [told(false), told(true)]
+        if (url !== undefined) this.#listening.resolve(url)
+        if (internalUrl !== undefined) this.#listeningForServices.resolve(internalUrl)
       })
     }
     this.#ended = once(this.#child, 'close').then(([exitCode]: (number | null)[]) => ({

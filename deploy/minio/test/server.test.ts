@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isAlive } from '../../../test/support/stopping-service.ts'
 
 /** How long the kernel may take, in milliseconds. */
 const patienceMs = 20_000
@@ -30,18 +30,9 @@ describe('A MinIO server', () => {
     resources.defer(() => void parent.kill('SIGKILL'))
     const [line] = (await once(createInterface(parent.stdout), 'line')) as [string]
     const pid = Number(line)
-    assert.ok(await runs(pid))
+    assert.ok(await isAlive(pid))
     parent.kill('SIGKILL')
     const deadline = AbortSignal.timeout(patienceMs)
-    while (await runs(pid)) await delay(20, undefined, { signal: deadline })
+    while (await isAlive(pid)) await delay(20, undefined, { signal: deadline })
   })
 })
-
-/** Whether a process runs: one that nobody has waited for yet is none (proc(5), "stat"). */
-async function runs(pid: number): Promise<boolean> {
-  try {
-    return !/\) [ZX] /.test(await readFile(`/proc/${pid}/stat`, 'latin1'))
-  } catch {
-    return false
-  }
-}

@@ -13,23 +13,16 @@ import { keepWorkingCopy, recover } from '../src/working-copy.ts'
 describe('A working copy', () => {
   it('tells each time that Redis came back whole, so that jobs it has lost are made at once', async () => {
     await using resources = new AsyncDisposableStack()
-    const directory = await mkdtemp(join(tmpdir(), 'edgesmith-copy-'))
-    resources.defer(() => rm(directory, { recursive: true, force: true }))
-    const steady = resources.use(await SteadyRedis.open(directory))
-    const redis = resources.adopt(
-      openRedis(steady.url, { patience: 'endless', name: 'copy', onError: () => undefined }),
-      closeRedis,
-    )
+    const { steady, ...common } = await open(resources)
+    const { redis } = common
     let told = Promise.withResolvers<undefined>()
     const copy = resources.use(
       keepWorkingCopy({
-        redis,
-        stores: new ProjectStores(await openDirectoryStore(join(directory, 'objects'))),
+        ...common,
         listProjects: () => Promise.resolve([]),
         onWhole: () => {
           told.resolve(undefined)
         },
-        logger: { info: () => undefined, error: (context) => assert.fail(JSON.stringify(context)) },
       }),
     )
     await copy.looked
@@ -48,18 +41,8 @@ describe('A working copy', () => {
 
   it('is not taken for whole when Redis lost everything once more while it was filled', async () => {
     await using resources = new AsyncDisposableStack()
-    const directory = await mkdtemp(join(tmpdir(), 'edgesmith-copy-'))
-    resources.defer(() => rm(directory, { recursive: true, force: true }))
-    const steady = resources.use(await SteadyRedis.open(directory))
-    const redis = resources.adopt(
-      openRedis(steady.url, { patience: 'endless', name: 'copy', onError: () => undefined }),
-      closeRedis,
-    )
-    const common = {
-      redis,
-      stores: new ProjectStores(await openDirectoryStore(join(directory, 'objects'))),
-      logger: { info: () => undefined, error: (context: object) => assert.fail(JSON.stringify(context)) },
-    }
+    const { steady: _steady, ...common } = await open(resources)
+    const { redis } = common
     const empty = async () => {
       await redis.flushall()
       return []
@@ -70,3 +53,17 @@ describe('A working copy', () => {
     assert.equal(await isFilled(redis), true)
   })
 })
+
+/** A Redis and an object store, both empty. */
+async function open(resources: AsyncDisposableStack) {
+  const directory = await mkdtemp(join(tmpdir(), 'edgesmith-copy-'))
+  resources.defer(() => rm(directory, { recursive: true, force: true }))
+  const steady = resources.use(await SteadyRedis.open(directory))
+  const redis = resources.adopt(
+    openRedis(steady.url, { patience: 'endless', name: 'copy', onError: () => undefined }),
+    closeRedis,
+  )
+  const stores = new ProjectStores(await openDirectoryStore(join(directory, 'objects')))
+  const error = (context: object) => assert.fail(JSON.stringify(context))
+  return { steady, redis, stores, logger: { info: () => undefined, error } }
+}

@@ -15,11 +15,12 @@ import { ConfigurationError } from '@edgesmith/service/environment'
 import { openStore } from '@edgesmith/store/open-store'
 import { publishArtifact } from '../../../libs/artifacts/src/artifacts.ts'
 import { removeWorker } from '../../../deploy/setup/workers.ts'
-import { fetch, operatorKey } from '../../../test/support/as-operator.ts'
+import { fetch } from '../../../test/support/as-operator.ts'
 import { fromSetUp } from '../../../test/support/environment.ts'
 import { ownStore } from '../../../test/support/projects.ts'
 import { readConfig } from '../src/config.ts'
 import { startStandalone, type RunningStandalone } from '../src/standalone.ts'
+import { standaloneEnvironment } from './environment.ts'
 
 const buildId = '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'
 
@@ -29,17 +30,8 @@ describe('standalone', () => {
   before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-standalone-'))
     environment = {
-      EDGESMITH_DATA_DIRECTORY: directory,
+      ...standaloneEnvironment(directory),
       LOG_LEVEL: 'silent',
-      GATEWAY_PORT: '0',
-      VALIDATION_PORT: '0',
-      BUILDER_PORT: '0',
-      ARTIFACT_PORT: '0',
-      BUILDER_ID: basename(directory),
-      BOOTSTRAP_API_KEY: operatorKey,
-      DOCKER_HOST: fromSetUp('DOCKER_HOST'),
-      ENGINE_IMAGE: fromSetUp('EDGESMITH_TEST_ENGINE_IMAGE'),
-      CANVOS_REPOSITORY: fromSetUp('EDGESMITH_TEST_CANVOS_REPOSITORY'),
       DEFAULT_ARG_FILE: fromSetUp('EDGESMITH_TEST_CANVOS_ARG_FILE'),
     }
   })

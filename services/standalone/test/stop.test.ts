@@ -15,7 +15,7 @@ import { drainMs } from '@edgesmith/service/grace-period'
 import { openDirectoryStore } from '@edgesmith/store/directory-store'
 import { SteadyRedis } from '../../../libs/builds/test/steady-redis.ts'
 import { removeWorker } from '../../../deploy/setup/workers.ts'
-import { asOperator, fetch, operatorKey } from '../../../test/support/as-operator.ts'
+import { asOperator, fetch } from '../../../test/support/as-operator.ts'
 import { fromSetUp } from '../../../test/support/environment.ts'
 import { ownStore } from '../../../test/support/projects.ts'
 import {
@@ -26,6 +26,7 @@ import {
   untilRefused,
   type ServiceEnd,
 } from '../../../test/support/stopping-service.ts'
+import { standaloneEnvironment } from './environment.ts'
 
 const graceMs = shortGraceSeconds * 1000
 
@@ -41,19 +42,7 @@ describe('Standalone that is told to stop', { timeout: 300_000 }, () => {
     directory = await mkdtemp(join(tmpdir(), 'edgesmith-stop-'))
     temporary = join(directory, 'tmp')
     await mkdir(temporary)
-    environment = {
-      EDGESMITH_DATA_DIRECTORY: directory,
-      TMPDIR: temporary,
-      GATEWAY_PORT: '0',
-      VALIDATION_PORT: '0',
-      BUILDER_PORT: '0',
-      ARTIFACT_PORT: '0',
-      BUILDER_ID: basename(directory),
-      BOOTSTRAP_API_KEY: operatorKey,
-      DOCKER_HOST: fromSetUp('DOCKER_HOST'),
-      ENGINE_IMAGE: fromSetUp('EDGESMITH_TEST_ENGINE_IMAGE'),
-      CANVOS_REPOSITORY: fromSetUp('EDGESMITH_TEST_CANVOS_REPOSITORY'),
-    }
+    environment = { ...standaloneEnvironment(directory), TMPDIR: temporary }
     const store = ownStore(await openDirectoryStore(join(directory, 'objects')))
     const buildId = '01939c5e-3f8a-7c3e-9d7e-0b1f6f3a2c11'
     const source = Readable.from([artifactBytes])
